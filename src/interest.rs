@@ -1,0 +1,116 @@
+//! Layer 0: the two bit sets of the crate, what to watch for and what happened.
+//! Imports nothing. Invariant: the shared bits of [`Interest`] and [`Readiness`] have the same
+//! values, so that masking one by the other is a single `and`.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// What to watch a source for: Python's `EVENT_READ | EVENT_WRITE`.
+    ///
+    /// ```
+    /// use selkie::Interest;
+    ///
+    /// let both = Interest::READ | Interest::WRITE;
+    /// assert!(both.contains(Interest::READ));
+    /// assert_eq!(both - Interest::WRITE, Interest::READ);
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Interest: u8 {
+        /// Bytes, a connection or end of file can be read without blocking.
+        const READ = 0b001;
+        /// Bytes can be written without blocking, or a connect has ended.
+        const WRITE = 0b010;
+        /// Exceptional data: TCP out-of-band bytes, a pty in packet mode, a sysfs attribute.
+        ///
+        /// Never part of [`Interest::READ`]: one unread out-of-band byte would make a level
+        /// loop spin.
+        const PRIORITY = 0b100;
+    }
+}
+
+bitflags! {
+    /// What happened to a source: the mask that Python's `select()` returns, and what the
+    /// system adds to it.
+    ///
+    /// [`READ`], [`WRITE`] and [`PRIORITY`] are reported only where the interest asks for them.
+    /// A hang-up or an error makes every direction of the interest ready, because the next
+    /// system call in it will not block but tell what is wrong.
+    ///
+    /// The other bits are hints that need no interest. They are *not* guaranteed: `select(2)`
+    /// reports none of them and the `polling` crate reports no half-close. A loop that is right
+    /// on every back end reads until `Ok(0)` or an error, and takes the hints as a short cut.
+    ///
+    /// [`READ`]: Readiness::READ
+    /// [`WRITE`]: Readiness::WRITE
+    /// [`PRIORITY`]: Readiness::PRIORITY
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Readiness: u8 {
+        /// A read, or an accept, will not block.
+        const READ = 0b001;
+        /// A write will not block, or a connect has ended.
+        const WRITE = 0b010;
+        /// Exceptional data is there; see [`Interest::PRIORITY`].
+        const PRIORITY = 0b100;
+        /// No more bytes will arrive than those already here (`EPOLLRDHUP`, `EPOLLHUP`).
+        const READ_CLOSED = 0b0000_1000;
+        /// Nothing written will arrive any more (`EPOLLHUP`).
+        const WRITE_CLOSED = 0b0001_0000;
+        /// An error is pending (`EPOLLERR`); the next call in either direction returns it.
+        const ERROR = 0b0010_0000;
+    }
+}
+
+impl Readiness {
+    /// Both directions and both closed bits: what `POLLHUP` means.
+    pub(crate) const HANG_UP: Self =
+        Self::READ.union(Self::WRITE).union(Self::READ_CLOSED).union(Self::WRITE_CLOSED);
+
+    /// Both directions and the error bit: what `POLLERR` means.
+    pub(crate) const FAILED: Self = Self::READ.union(Self::WRITE).union(Self::ERROR);
+
+    /// True if a read will not block.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        self.contains(Self::READ)
+    }
+
+    /// True if a write will not block.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.contains(Self::WRITE)
+    }
+
+    /// What of this is to be reported to somebody who asked for `interest`: the directions that
+    /// it names, and the hints.
+    #[must_use]
+    pub const fn masked_by(self, interest: Interest) -> Self {
+        let hints = Self::READ_CLOSED.union(Self::WRITE_CLOSED).union(Self::ERROR).bits();
+        Self::from_bits_truncate(self.bits() & (interest.bits() | hints))
+    }
+}
+
+impl From<Interest> for Readiness {
+    fn from(interest: Interest) -> Self {
+        Self::from_bits_truncate(interest.bits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_up_is_masked_by_the_interest_but_keeps_its_hints() {
+        let seen = Readiness::HANG_UP.masked_by(Interest::READ);
+        assert_eq!(seen, Readiness::READ | Readiness::READ_CLOSED | Readiness::WRITE_CLOSED);
+        let failed = Readiness::FAILED.masked_by(Interest::PRIORITY);
+        assert_eq!(failed, Readiness::ERROR);
+    }
+
+    #[test]
+    fn every_interest_has_a_readiness_of_the_same_bits() {
+        for interest in Interest::all() {
+            assert_eq!(Readiness::from(interest).bits(), interest.bits());
+        }
+    }
+}
