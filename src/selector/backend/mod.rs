@@ -1,0 +1,267 @@
+//! Layer 1: how a selector asks the system, and the implementations of that.
+//! Imports `key`, `notifier` and `interest`. Knows no source, no data and no clock: a back end is
+//! told a descriptor and a [`Token`], and reports the token.
+//!
+//! To add one: a file here with a type that implements [`Backend`], and its line in
+//! [`BackendKind`]; the tests in `tests/conformance` then run over it.
+
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(target_os = "linux")]
+mod eventfd;
+mod kind;
+#[cfg(target_os = "linux")]
+mod poll;
+#[cfg(target_os = "linux")]
+mod poll_bits;
+mod portable;
+#[cfg(target_os = "linux")]
+mod select;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+pub use epoll::EpollBackend;
+pub use kind::{BackendKind, UnknownBackend};
+#[cfg(target_os = "linux")]
+pub use poll::PollBackend;
+pub use portable::PollingBackend;
+#[cfg(target_os = "linux")]
+pub use select::SelectBackend;
+
+use super::key::Mode;
+pub use super::key::Token;
+use super::notifier::Notifier;
+use crate::interest::{Interest, Readiness};
+
+/// Asks the system which descriptors are ready.
+///
+/// Public, so that a program can bring its own, and a test one that lies. [`Selector`] keeps
+/// these promises to it, and a wrapper must pass them on: a descriptor is open from `register`
+/// until `unregister` returns; no descriptor is registered twice; no interest is empty; no mode
+/// is asked for that [`supports`](Backend::supports) denies.
+///
+/// In return an implementation may report spuriously, twice, or too much (the selector masks by
+/// the interest), return from [`wait`](Backend::wait) too early, and report tokens that are
+/// gone; it must not lose anything.
+///
+/// [`Selector`]: super::Selector
+pub trait Backend {
+    /// A short lower-case name for messages: `"epoll"`.
+    fn name(&self) -> &'static str;
+
+    /// True if registrations may have this mode. Level and oneshot are always wanted.
+    fn supports(&self, mode: Mode) -> bool;
+
+    /// True if [`Readiness::READ_CLOSED`] is reported together with, or before, the last bytes
+    /// of a stream that its peer has shut down (`EPOLLRDHUP`).
+    ///
+    /// Only then may a reader of an edge-triggered source take a short read for "drained".
+    fn reports_read_closed(&self) -> bool {
+        false
+    }
+
+    /// Watches `fd`.
+    ///
+    /// # Errors
+    /// As the system's: nothing is registered then.
+    fn register(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()>;
+
+    /// Changes what a registration is watched for, and arms it anew.
+    ///
+    /// # Errors
+    /// As the system's: the registration is as it was then.
+    fn modify(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()>;
+
+    /// Watches `fd` no longer. Called once for each registration; its token may come back in
+    /// another registration only with another generation.
+    ///
+    /// # Errors
+    /// If the system does not know the descriptor (any more). The registration is gone all the
+    /// same, as far as it is in the back end's hands; see [`reset`](Backend::reset).
+    fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// Waits until a descriptor is ready, a [`Notifier`] was used or `timeout` (`None`: for
+    /// ever) has elapsed, and pushes what is ready on `ready`, at most as many as it has room
+    /// for.
+    ///
+    /// # Errors
+    /// As the system's; then nothing has been pushed and no event is lost. The selector retries
+    /// [`io::ErrorKind::Interrupted`].
+    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// A handle that ends [`wait`](Backend::wait).
+    fn notifier(&self) -> Notifier;
+
+    /// Forgets every registration, those too that cannot be named any more because their
+    /// descriptor was closed too early. Notifiers and [`descriptor`](Backend::descriptor)
+    /// stay good. The selector registers anew what is still wanted.
+    ///
+    /// Only for implementations whose registrations can outlive a failed `unregister`, as a
+    /// duplicated descriptor's do in epoll; the others need not do anything.
+    ///
+    /// # Errors
+    /// As the system's, when it cannot make a new set.
+    fn reset(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A descriptor that is readable whenever [`wait`](Backend::wait) would report something,
+    /// where the system has such a thing.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// A back end that can be opened without being told anything: what `Selector::new` needs.
+pub trait Open: Backend + Sized {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// As the system's, when it has no descriptor or memory to spare.
+    fn open() -> io::Result<Self>;
+}
+
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn supports(&self, mode: Mode) -> bool {
+        (**self).supports(mode)
+    }
+
+    fn reports_read_closed(&self) -> bool {
+        (**self).reports_read_closed()
+    }
+
+    fn register(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        (**self).register(token, fd, interest, mode)
+    }
+
+    fn modify(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        (**self).modify(token, fd, interest, mode)
+    }
+
+    fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
+        (**self).unregister(token, fd)
+    }
+
+    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).wait(ready, timeout)
+    }
+
+    fn notifier(&self) -> Notifier {
+        (**self).notifier()
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        (**self).reset()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (**self).descriptor()
+    }
+}
+
+/// Where a [`Backend`] puts what is ready.
+#[derive(Debug)]
+pub struct ReadyList {
+    ready: Vec<(Token, Readiness)>,
+    capacity: NonZeroUsize,
+    notified: bool,
+}
+
+impl ReadyList {
+    /// An empty list with room for `capacity` tokens.
+    #[must_use]
+    pub fn new(capacity: NonZeroUsize) -> Self {
+        Self { ready: Vec::with_capacity(capacity.get()), capacity, notified: false }
+    }
+
+    /// How many tokens there is room for in all.
+    #[must_use]
+    pub fn capacity(&self) -> NonZeroUsize {
+        self.capacity
+    }
+
+    /// True if nothing more can be pushed.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.ready.len() >= self.capacity.get()
+    }
+
+    /// Adds a token and what happened to its descriptor.
+    ///
+    /// # Panics
+    /// If the list is full.
+    pub fn push(&mut self, token: Token, readiness: Readiness) {
+        assert!(!self.is_full(), "a back end reported more tokens than there is room for");
+        self.ready.push((token, readiness));
+    }
+
+    /// Says that a [`Notifier`] ended the wait.
+    pub fn set_notified(&mut self) {
+        self.notified = true;
+    }
+
+    /// True if a [`Notifier`] ended the wait.
+    #[must_use]
+    pub fn is_notified(&self) -> bool {
+        self.notified
+    }
+
+    /// What was pushed; a wrapper may look at it and change it.
+    pub fn as_mut_vec(&mut self) -> &mut Vec<(Token, Readiness)> {
+        &mut self.ready
+    }
+
+    /// What was pushed.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(Token, Readiness)] {
+        &self.ready
+    }
+
+    /// Empties the list.
+    pub fn clear(&mut self) {
+        self.ready.clear();
+        self.notified = false;
+    }
+}
+
+/// The descriptor of a registration, which was borrowed when it was registered.
+pub(super) fn watched(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: `borrow_raw` needs a descriptor that is open and not -1. Every caller is a
+    // registration between `register` and `unregister`; the selector owns its source for that
+    // time and lends nobody a `&mut` to it, so it is neither dropped nor swapped. Whoever closes
+    // a descriptor that others own breaks I/O safety there, and meets EBADF or POLLNVAL here: no
+    // use of this reads, writes or closes.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}

@@ -1,0 +1,154 @@
+//! Layer 1: the names of registrations and what is kept under them.
+//! Imports `interest`. Invariant: a [`Key`] names one registration of one selector for ever; no
+//! other registration, there or elsewhere, equals it.
+
+use std::fmt;
+
+use slotmap::{DefaultKey, Key as _, KeyData};
+
+use crate::interest::Interest;
+
+/// When a registration is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// At every select for as long as the source is ready. Every back end has it.
+    #[default]
+    Level,
+    /// When the source *becomes* ready: handle it until `WouldBlock`, or it stays silent. Being
+    /// reported more often than that is possible. Epoll and kqueue have it.
+    Edge,
+    /// Once; then silent until [`Selector::modify`](super::Selector::modify) arms it again.
+    /// Every back end has it.
+    Oneshot,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Level => "level",
+            Self::Edge => "edge",
+            Self::Oneshot => "oneshot",
+        })
+    }
+}
+
+/// The name of a registration: what [`Selector::register`](super::Selector::register) returns
+/// and what a select reports.
+///
+/// Small, `Copy` and generational. A key whose registration is gone, or that belongs to another
+/// selector, is refused everywhere (`None`, or an error of kind `NotFound`); it never reaches
+/// another source, though the same slot and descriptor number are in use again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    selector: SelectorId,
+    token: Token,
+}
+
+impl Key {
+    pub(super) fn new(selector: SelectorId, token: Token) -> Self {
+        Self { selector, token }
+    }
+
+    /// The slot that this key names, if it is a key of `selector`.
+    pub(super) fn slot_in(self, selector: SelectorId) -> Option<DefaultKey> {
+        (self.selector == selector).then(|| self.token.slot())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:?}@{:08x})", self.token.slot().data(), self.selector.0 as u32)
+    }
+}
+
+/// What tells one selector's keys from another's: 64 random bits, as a counter would need a
+/// global.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct SelectorId(pub(super) u64);
+
+impl SelectorId {
+    pub(super) fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        Self(RandomState::new().hash_one(0_u8))
+    }
+}
+
+/// What a [`Backend`](super::backend::Backend) knows of a registration: 64 opaque bits, fit for
+/// `epoll_event.data`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(u64);
+
+impl Token {
+    /// For a back end's own use (its notifier): never the token of a registration.
+    pub const RESERVED: Self = Self(u64::MAX);
+
+    pub(super) fn of(slot: DefaultKey) -> Self {
+        Self(slot.data().as_ffi())
+    }
+
+    pub(super) fn slot(self) -> DefaultKey {
+        KeyData::from_ffi(self.0).into()
+    }
+
+    /// The bits, to hand to the system.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The token of these bits, as the system hands them back.
+    ///
+    /// Bits that no registration has are harmless: the selector drops their events.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+/// A registration: the source, what it is watched for, and your own data. Python's
+/// `SelectorKey`.
+///
+/// The selector lends it only by shared reference, so the source inside cannot be swapped while
+/// the system watches its descriptor; that is what makes registering safe.
+/// [`Selector::get_mut`](super::Selector::get_mut) lends the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SelectorKey<S, D = ()> {
+    /// What is watched: Python's `fileobj`.
+    pub source: S,
+    /// What it is watched for.
+    pub interest: Interest,
+    /// When it is reported.
+    pub mode: Mode,
+    /// Your own data: a callback, a connection's state, `()`.
+    pub data: D,
+}
+
+impl<S, D> SelectorKey<S, D> {
+    /// The source and the data.
+    pub fn into_parts(self) -> (S, D) {
+        (self.source, self.data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserved_token_is_no_registration() {
+        let mut slots = slotmap::SlotMap::<DefaultKey, ()>::new();
+        let slot = slots.insert(());
+        assert_eq!(Token::of(slot).slot(), slot);
+        assert_ne!(Token::of(slot), Token::RESERVED);
+        assert!(slots.get(Token::RESERVED.slot()).is_none());
+    }
+
+    #[test]
+    fn two_selectors_never_share_a_key() {
+        let token = Token::from_bits(1 << 32 | 1);
+        let [one, other] = [SelectorId::random(), SelectorId::random()];
+        assert_ne!(Key::new(one, token), Key::new(other, token));
+        assert_eq!(Key::new(one, token).slot_in(other), None);
+    }
+}

@@ -1,0 +1,468 @@
+//! Python's `selectors` in Rust: register interest with your own data, select, handle, repeat.
+//!
+//! [`Selector`] owns what it watches, so registering is safe code. Which system call asks the
+//! kernel is a type parameter: [`DefaultSelector`] takes the most efficient one at run time,
+//! [`EpollSelector`] and its kin name one, and [`Backend`] is a public trait.
+//!
+//! # What is not guaranteed
+//! - Readiness is a hint: an event may be spurious, and another thread may have taken the bytes.
+//!   Keep sources non-blocking, and take `WouldBlock` for an answer.
+//! - The order of keys in a batch is the system's.
+//! - The bits [`READ_CLOSED`], [`WRITE_CLOSED`] and [`ERROR`] depend on the back end; a loop that
+//!   reads until `Ok(0)` is right on all of them.
+//! - After `fork(2)` without `exec`, parent and child share the kernel's set: make the selector
+//!   after the fork. All descriptors are close-on-exec.
+//!
+//! [`READ_CLOSED`]: crate::Readiness::READ_CLOSED
+//! [`WRITE_CLOSED`]: crate::Readiness::WRITE_CLOSED
+//! [`ERROR`]: crate::Readiness::ERROR
+
+// Layer 1: keeps the map of registrations and asks a back end. Imports `interest`.
+// Invariant: an entry is in `entries` and `by_fd`, or in neither; the source of an entry is
+// never lent mutably, so its descriptor is the one that was registered.
+
+mod backend;
+mod deadline;
+mod error;
+mod events;
+mod key;
+mod notifier;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::ops::Index;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slotmap::{DefaultKey, SlotMap};
+
+pub use backend::{Backend, BackendKind, Open, PollingBackend, ReadyList, Token, UnknownBackend};
+#[cfg(target_os = "linux")]
+pub use backend::{EpollBackend, PollBackend, SelectBackend};
+pub use error::RegisterError;
+pub use events::{Events, Iter};
+pub use key::{Key, Mode, SelectorKey};
+pub use notifier::Notifier;
+
+use crate::interest::Interest;
+use backend::watched;
+use deadline::Deadline;
+use events::Batch;
+use key::SelectorId;
+
+/// The selector for this system: epoll on Linux, else the `polling` crate, unless the
+/// environment variable `SELKIE_BACKEND` names another; see [`BackendKind`].
+pub type DefaultSelector<S, D = ()> = Selector<S, D, Box<dyn Backend + Send>>;
+/// A selector on epoll(7).
+#[cfg(target_os = "linux")]
+pub type EpollSelector<S, D = ()> = Selector<S, D, EpollBackend>;
+/// A selector on poll(2).
+#[cfg(target_os = "linux")]
+pub type PollSelector<S, D = ()> = Selector<S, D, PollBackend>;
+/// A selector on select(2).
+#[cfg(target_os = "linux")]
+pub type SelectSelector<S, D = ()> = Selector<S, D, SelectBackend>;
+/// A selector on the `polling` crate.
+pub type PollingSelector<S, D = ()> = Selector<S, D, PollingBackend>;
+/// A selector on kqueue(2), through the `polling` crate. Not tested.
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+))]
+pub type KqueueSelector<S, D = ()> = Selector<S, D, PollingBackend>;
+
+/// Watches sources `S` for readiness, with data `D` on each.
+///
+/// A source is anything with a descriptor: a `TcpStream` by value, or an `Rc<T>`, an `Arc<T>` or
+/// a `BorrowedFd<'_>` of it. The selector owns it until [`unregister`](Self::unregister) hands it
+/// back; dropping the selector drops the sources. It does not change their blocking mode.
+///
+/// ```
+/// use std::io::Write;
+/// use std::os::unix::net::UnixStream;
+/// use selkie::{DefaultSelector, Events, Interest};
+///
+/// let mut selector = DefaultSelector::new()?;
+/// let (mut near, far) = UnixStream::pair()?;
+/// let key = selector.register(far, Interest::READ, "my own data")?;
+///
+/// near.write_all(b"hello")?;
+/// let mut events = Events::new();
+/// for (ready, readiness) in selector.select(&mut events, None)? {
+///     assert_eq!((ready, readiness.is_readable()), (key, true));
+///     assert_eq!(selector[ready].data, "my own data");
+///     let (_far, _data) = selector.unregister(ready)?.into_parts();
+/// }
+/// assert!(selector.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
+    backend: B,
+    id: SelectorId,
+    entries: SlotMap<DefaultKey, Entry<S, D>>,
+    by_fd: HashMap<RawFd, DefaultKey>,
+    /// The batch that is perhaps being walked.
+    batch: Option<Arc<Batch>>,
+    kernel_set: KernelSet,
+}
+
+struct Entry<S, D> {
+    key: SelectorKey<S, D>,
+    fd: RawFd,
+    /// False for a oneshot that has fired.
+    armed: bool,
+    /// Where it stood in the last batch that had it.
+    position: usize,
+}
+
+/// What is known of the system's set of registrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KernelSet {
+    InStep,
+    /// A registration by level could not be removed, since its descriptor was closed too early:
+    /// if a duplicate keeps it alive, it may report for ever.
+    MayHaveOrphans,
+}
+
+/// Whether a batch had events of registrations that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Orphans {
+    None,
+    Seen,
+}
+
+impl<S: AsFd, D, B: Open> Selector<S, D, B> {
+    /// Opens a selector. Call it by an alias that names the back end, such as
+    /// [`DefaultSelector::new`](DefaultSelector).
+    ///
+    /// # Errors
+    /// As the system's, when it has no descriptor or memory to spare; for a [`DefaultSelector`]
+    /// also of kind `InvalidInput` if `SELKIE_BACKEND` names no back end.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self::with_backend(B::open()?))
+    }
+}
+
+impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
+    /// A selector on `backend`, which has no registrations yet.
+    pub fn with_backend(backend: B) -> Self {
+        Self {
+            backend,
+            id: SelectorId::random(),
+            entries: SlotMap::new(),
+            by_fd: HashMap::new(),
+            batch: None,
+            kernel_set: KernelSet::InStep,
+        }
+    }
+
+    /// Watches `source` for `interest` by level, as Python does, and keeps `data` for it.
+    ///
+    /// # Errors
+    /// Nothing is registered then, and the error hands source and data back. Its kind is
+    /// - `AlreadyExists`: the descriptor is registered here.
+    /// - `InvalidInput`: the interest is empty.
+    /// - `PermissionDenied`: it is a file that epoll does not watch (EPERM), such as a regular
+    ///   one; poll(2) and select(2) report these as always ready.
+    /// - that of EBADF (`raw_os_error` of its `source()`): the descriptor is closed.
+    /// - else as `epoll_ctl(2)` says.
+    pub fn register(
+        &mut self,
+        source: S,
+        interest: Interest,
+        data: D,
+    ) -> Result<Key, RegisterError<S, D>> {
+        self.register_with_mode(source, interest, Mode::Level, data)
+    }
+
+    /// As [`register`](Self::register), with a choice when to be told.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register), and of kind `Unsupported` if the back end lacks the mode.
+    pub fn register_with_mode(
+        &mut self,
+        source: S,
+        interest: Interest,
+        mode: Mode,
+        data: D,
+    ) -> Result<Key, RegisterError<S, D>> {
+        let fd = source.as_fd().as_raw_fd();
+        let refused = if self.by_fd.contains_key(&fd) {
+            Err(error::already_registered(fd))
+        } else {
+            self.check(fd, interest, mode)
+        };
+        if let Err(error) = refused {
+            return Err(RegisterError::new(error, source, data));
+        }
+        let key = SelectorKey { source, interest, mode, data };
+        let slot = self.entries.insert(Entry { key, fd, armed: true, position: usize::MAX });
+        let token = Token::of(slot);
+        if let Err(cause) = self.backend.register(token, watched(fd), interest, mode)
+            && let Some(Entry { key, .. }) = self.entries.remove(slot)
+        {
+            let error = error::refused(fd, self.backend.name(), cause);
+            return Err(RegisterError::new(error, key.source, key.data));
+        }
+        self.by_fd.insert(fd, slot);
+        Ok(Key::new(self.id, token))
+    }
+
+    /// Watches for another interest. A oneshot is armed anew, and an edge is reported again if
+    /// the source is ready.
+    ///
+    /// # Errors
+    /// The registration is as it was then. The kind is `NotFound` for a key that is not
+    /// registered here, else as for [`register`](Self::register).
+    pub fn modify(&mut self, key: Key, interest: Interest) -> io::Result<()> {
+        let mode = self.entry(key)?.key.mode;
+        self.modify_with_mode(key, interest, mode)
+    }
+
+    /// As [`modify`](Self::modify), and changes the mode too.
+    ///
+    /// # Errors
+    /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
+    pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
+        let Entry { key: old, fd, .. } = self.entry(key)?;
+        let (fd, unchanged) = (*fd, (old.interest, old.mode) == (interest, mode));
+        self.check(fd, interest, mode)?;
+        if unchanged && mode == Mode::Level {
+            return Ok(());
+        }
+        let slot = self.slot(key)?;
+        self.backend
+            .modify(Token::of(slot), watched(fd), interest, mode)
+            .map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
+        let entry = &mut self.entries[slot];
+        entry.armed = true;
+        entry.key.interest = interest;
+        entry.key.mode = mode;
+        Ok(())
+    }
+
+    /// Watches no longer, and hands source and data back, whatever the system says to it.
+    ///
+    /// The key is not delivered any more, by the batch that is being walked neither.
+    ///
+    /// # Errors
+    /// Of kind `NotFound` for a key that is not registered here.
+    pub fn unregister(&mut self, key: Key) -> io::Result<SelectorKey<S, D>> {
+        let slot = self.slot(key)?;
+        let entry = self.entries.remove(slot).ok_or_else(|| error::not_registered(key))?;
+        let token = Token::of(slot);
+        self.by_fd.remove(&entry.fd);
+        if let Some(batch) = &self.batch {
+            batch.strike(self.id, token, entry.position);
+        }
+        // An error means that the descriptor was closed too early. The caller gets the source
+        // back all the same; what the kernel may have kept is dealt with when it shows.
+        if self.backend.unregister(token, watched(entry.fd)).is_err()
+            && entry.key.mode == Mode::Level
+        {
+            self.kernel_set = KernelSet::MayHaveOrphans;
+        }
+        Ok(entry.key)
+    }
+
+    /// Blocks until a source is ready or `timeout` has elapsed (`None`: for ever; zero: polls).
+    ///
+    /// Fills `events`, and returns an iterator over them: each ready key once, with what
+    /// happened. None at all means the timeout, or a [`Notifier`]. The timeout is never cut
+    /// short, and is exact to what the system can count.
+    ///
+    /// # Errors
+    /// As `epoll_wait(2)`, except `EINTR`, which is retried to the same deadline (PEP 475). No
+    /// event is lost by an error.
+    pub fn select<'e>(
+        &mut self,
+        events: &'e mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<Iter<'e>> {
+        self.follow(&events.batch);
+        let deadline = Deadline::after(timeout);
+        let mut remaining = timeout;
+        loop {
+            events.ready.clear();
+            match self.backend.wait(&mut events.ready, remaining) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    remaining = deadline.remaining();
+                    continue;
+                }
+                result => result?,
+            }
+            let orphans = self.deliver(events);
+            if !events.is_empty() || events.ready.is_notified() {
+                break;
+            }
+            if orphans == Orphans::Seen && self.kernel_set == KernelSet::MayHaveOrphans {
+                self.register_all_anew()?;
+            }
+            remaining = deadline.remaining();
+            if remaining == Some(Duration::ZERO) {
+                break;
+            }
+        }
+        Ok(events.iter())
+    }
+
+    /// Makes `batch` the one that unregistering strikes keys out of.
+    fn follow(&mut self, batch: &Arc<Batch>) {
+        batch.start(self.id);
+        if !self.batch.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, batch)) {
+            self.batch = Some(Arc::clone(batch));
+        }
+    }
+
+    /// Moves what the back end found into the batch: tokens become keys, stale ones are
+    /// dropped, and the rest is masked by the interest.
+    fn deliver(&mut self, events: &Events) -> Orphans {
+        let mut orphans = Orphans::None;
+        for &(token, readiness) in events.ready.as_slice() {
+            let Some(entry) = self.entries.get_mut(token.slot()) else {
+                orphans = Orphans::Seen;
+                continue;
+            };
+            let readiness = readiness.masked_by(entry.key.interest);
+            if !readiness.is_empty() {
+                entry.armed = entry.key.mode != Mode::Oneshot;
+                entry.position = events.batch.push(token, readiness, entry.position);
+            }
+        }
+        orphans
+    }
+
+    /// Rids the system's set of registrations that cannot be named any more.
+    fn register_all_anew(&mut self) -> io::Result<()> {
+        self.backend.reset()?;
+        for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.armed) {
+            let SelectorKey { interest, mode, .. } = entry.key;
+            match self.backend.register(Token::of(slot), watched(entry.fd), interest, mode) {
+                // Closed behind our back as well: silent from now on, as epoll has it.
+                Err(error)
+                    if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {}
+                result => result?,
+            }
+        }
+        self.kernel_set = KernelSet::InStep;
+        Ok(())
+    }
+
+    /// Refuses what no back end, or not this one, can watch.
+    fn check(&self, fd: RawFd, interest: Interest, mode: Mode) -> io::Result<()> {
+        if interest.is_empty() {
+            Err(error::empty_interest(fd))
+        } else if !self.backend.supports(mode) {
+            Err(error::no_such_mode(mode, self.backend.name()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<S, D, B> Selector<S, D, B> {
+    fn slot(&self, key: Key) -> io::Result<DefaultKey> {
+        key.slot_in(self.id)
+            .filter(|slot| self.entries.contains_key(*slot))
+            .ok_or_else(|| error::not_registered(key))
+    }
+
+    fn entry(&self, key: Key) -> io::Result<&Entry<S, D>> {
+        Ok(&self.entries[self.slot(key)?])
+    }
+
+    /// The registration that `key` names, if it is one of this selector.
+    pub fn get(&self, key: Key) -> Option<&SelectorKey<S, D>> {
+        self.entries.get(key.slot_in(self.id)?).map(|entry| &entry.key)
+    }
+
+    /// The data of the registration that `key` names, to change it.
+    ///
+    /// There is no `&mut` to the source: who could swap it would leave the system watching a
+    /// descriptor that nobody owns.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut D> {
+        self.entries.get_mut(key.slot_in(self.id)?).map(|entry| &mut entry.key.data)
+    }
+
+    /// The key under which a descriptor is registered: Python's `get_key(fileobj)`.
+    pub fn key_of(&self, fd: impl AsFd) -> Option<Key> {
+        let slot = self.by_fd.get(&fd.as_fd().as_raw_fd())?;
+        Some(Key::new(self.id, Token::of(*slot)))
+    }
+
+    /// All registrations, in no particular order: Python's `get_map()`.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &SelectorKey<S, D>)> {
+        let key = |slot| Key::new(self.id, Token::of(slot));
+        self.entries.iter().map(move |(slot, entry)| (key(slot), &entry.key))
+    }
+
+    /// How many sources are registered.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if no source is registered.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Closes the selector and gives all sources and data back.
+    pub fn into_keys(self) -> impl Iterator<Item = SelectorKey<S, D>> {
+        // The back end goes first: nothing is watched when the sources come out.
+        drop(self.backend);
+        self.entries.into_iter().map(|(_, entry)| entry.key)
+    }
+
+    /// What asks the system.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+}
+
+impl<S, D, B: Backend> Selector<S, D, B> {
+    /// A handle that ends a blocked [`select`](Self::select) from any thread, or from a signal
+    /// handler.
+    pub fn notifier(&self) -> Notifier {
+        self.backend.notifier()
+    }
+
+    /// A descriptor that is readable when a select would report something, where the back end
+    /// has one (epoll, kqueue): for registering this selector in another one. Where the type
+    /// says that there is one, `AsFd` gives it too.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.backend.descriptor()
+    }
+}
+
+impl<S, D, B: AsFd> AsFd for Selector<S, D, B> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.backend.as_fd()
+    }
+}
+
+impl<S, D, B> Index<Key> for Selector<S, D, B> {
+    type Output = SelectorKey<S, D>;
+
+    /// # Panics
+    /// If the key is not registered here; [`get`](Selector::get) returns `None` then.
+    fn index(&self, key: Key) -> &SelectorKey<S, D> {
+        match self.get(key) {
+            Some(registered) => registered,
+            None => panic!("{}", error::not_registered(key)),
+        }
+    }
+}
+
+impl<S, D, B: Backend> fmt::Debug for Selector<S, D, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selector")
+            .field("backend", &self.backend.name())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
