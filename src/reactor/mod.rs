@@ -1,0 +1,371 @@
+//! Layer 2: turns readiness and deadlines into wake-ups.
+//! Imports `selector` and `timers`; knows no task. An explicit `select()` loop whose data are
+//! wakers, over the public [`Selector`](crate::Selector).
+//!
+//! Invariant: no waker is called, cloned or dropped, and no source is dropped, while anything
+//! here is borrowed: take, release, then call out.
+//!
+//! Interest: where the back end has edges, a source is registered once for everything. Elsewhere
+//! it is registered as a oneshot whose interest follows the waiters:
+//! Disarmed ─poll_ready→ Armed(wanted) ─select→ Disarmed, and armed anew if the other direction
+//! is still wanted.
+
+mod alarm;
+mod budget;
+mod deadline;
+mod source;
+mod waiters;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::mem;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+pub(crate) use self::budget::OPERATIONS_PER_POLL;
+pub(crate) use self::deadline::Deadline;
+pub(crate) use self::source::{Direction, Source, Tick};
+pub(crate) use self::waiters::WaiterId;
+
+use self::alarm::Alarm;
+use self::budget::Budget;
+use crate::interest::Interest;
+use crate::selector::{Backend, DefaultSelector, Events, Mode, Notifier};
+use crate::timers::{TimerKey, Timers};
+
+/// The I/O and the clock of one runtime.
+pub(crate) struct Reactor {
+    selector: RefCell<SourceSelector>,
+    events: RefCell<Events>,
+    timers: RefCell<Timers<Waker>>,
+    alarm: Option<Alarm>,
+    /// Scratch: the wakers of this turn.
+    due: Cell<Vec<Waker>>,
+    arming: Arming,
+    reports_read_closed: bool,
+    state: Cell<State>,
+    budget: Budget,
+}
+
+/// A selector of anything, whose data are the sources' states; the alarm has none.
+type SourceSelector = DefaultSelector<Rc<dyn AsFd>, Option<Rc<Source>>>;
+
+/// How sources are registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arming {
+    /// Once, for everything, by edge.
+    Once,
+    /// As a oneshot, for what is waited for.
+    FollowsWaiters,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nobody is about to look at the timers: a new deadline must ring by itself.
+    BetweenTurns,
+    /// A turn is under way, and looks at the timers at its end.
+    InTurn,
+    /// The runtime is gone.
+    Closed,
+}
+
+/// What one look at the system brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Woken {
+    pub(crate) events: usize,
+    pub(crate) timers: usize,
+}
+
+impl Reactor {
+    pub(crate) fn new(
+        backend: Box<dyn Backend + Send>,
+        event_capacity: NonZeroUsize,
+        wants_alarm: bool,
+    ) -> io::Result<Self> {
+        let has_edges = backend.supports(Mode::Edge);
+        let reports_read_closed = backend.reports_read_closed();
+        let mut selector = SourceSelector::with_backend(backend);
+        let alarm = if wants_alarm { Some(Alarm::new(&mut selector)?) } else { None };
+        Ok(Self {
+            selector: RefCell::new(selector),
+            events: RefCell::new(Events::with_capacity(event_capacity)),
+            timers: RefCell::new(Timers::new()),
+            alarm,
+            due: Cell::new(Vec::new()),
+            arming: if has_edges { Arming::Once } else { Arming::FollowsWaiters },
+            reports_read_closed,
+            state: Cell::new(State::BetweenTurns),
+            budget: Budget::default(),
+        })
+    }
+
+    /// What the task that is being polled may still do before it must yield.
+    #[inline]
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub(crate) fn notifier(&self) -> Notifier {
+        self.selector.borrow().notifier()
+    }
+
+    /// A duplicate of the descriptor that is readable when a turn would find something, where
+    /// the back end has one.
+    ///
+    /// # Errors
+    /// As `dup(2)`.
+    pub(crate) fn descriptor(&self) -> io::Result<Option<OwnedFd>> {
+        let selector = self.selector.borrow();
+        selector.descriptor().map(|descriptor| descriptor.try_clone_to_owned()).transpose()
+    }
+
+    /// True if a short read of a stream socket may be taken for "drained".
+    #[inline]
+    pub(crate) fn short_read_drains(&self, source: &Source) -> bool {
+        self.arming == Arming::Once && self.reports_read_closed && source.short_read_drains()
+    }
+
+    /// Begins to watch `io`.
+    pub(crate) fn register(&self, io: Rc<dyn AsFd>) -> io::Result<Rc<Source>> {
+        self.check_open()?;
+        let source = Rc::new(Source::default());
+        let (interest, mode) = match self.arming {
+            // PRIORITY is there for the hint: see `Source::short_read_drains`.
+            Arming::Once => (Interest::all(), Mode::Edge),
+            Arming::FollowsWaiters => (Interest::READ, Mode::Oneshot),
+        };
+        let data = Some(Rc::clone(&source));
+        let registered = self.selector.borrow_mut().register_with_mode(io, interest, mode, data);
+        // The borrow has ended: a failed registration drops the source here.
+        source.set_key(Some(registered?));
+        source.set_armed(interest);
+        Ok(source)
+    }
+
+    /// Stops watching, and returns what was watched; waiters are dropped, not woken.
+    pub(crate) fn unregister(&self, source: &Source) -> Option<Rc<dyn AsFd>> {
+        let key = source.key()?;
+        source.set_key(None);
+        let registration = self.selector.borrow_mut().unregister(key);
+        let mut dropped = Vec::new();
+        source.take_waiters(&mut dropped);
+        registration.ok().map(|registration| registration.source)
+    }
+
+    /// Waits until `direction` is worth trying; returns the tick to [`Source::clear`] it with.
+    ///
+    /// # Errors
+    /// If the runtime is gone, or the system refuses to watch.
+    #[inline]
+    pub(crate) fn poll_ready(
+        &self,
+        source: &Source,
+        direction: Direction,
+        id: Option<WaiterId>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Tick>> {
+        match source.ready(direction) {
+            Some(tick) => Poll::Ready(Ok(tick)),
+            None => self.wait_for(source, direction, id, cx),
+        }
+    }
+
+    fn wait_for(
+        &self,
+        source: &Source,
+        direction: Direction,
+        id: Option<WaiterId>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Tick>> {
+        self.check_open()?;
+        if !source.is_waiting(direction, id, cx.waker()) {
+            let waker = cx.waker().clone();
+            drop(source.put_waiter(direction, id, waker));
+        }
+        if self.arming == Arming::FollowsWaiters {
+            self.arm(source)?;
+        }
+        Poll::Pending
+    }
+
+    /// A name for a waiter that may leave.
+    pub(crate) fn new_waiter(&self, source: &Source, direction: Direction) -> WaiterId {
+        source.new_waiter(direction)
+    }
+
+    /// Takes a waiter out that gives up.
+    pub(crate) fn remove_waiter(&self, source: &Source, direction: Direction, id: WaiterId) {
+        drop(source.remove_waiter(direction, id));
+    }
+
+    /// Has the system watch what is waited for, if it does not already.
+    fn arm(&self, source: &Source) -> io::Result<()> {
+        let wanted = source.wanted() | source.armed();
+        if let Some(key) = source.key()
+            && wanted != source.armed()
+        {
+            self.selector.borrow_mut().modify(key, wanted)?;
+            source.set_armed(wanted);
+        }
+        Ok(())
+    }
+
+    /// Looks at the system and the clock, at most `timeout` long, and wakes who is due.
+    ///
+    /// # Errors
+    /// As [`Selector::select`](crate::Selector::select). Due timers have been woken all the same.
+    pub(crate) fn turn(&self, timeout: Option<Duration>) -> io::Result<Woken> {
+        self.state.set(State::InTurn);
+        let mut due = self.due.take();
+        let events = self.collect_events(timeout, &mut due);
+        let from_events = due.len();
+        self.collect_timers(&mut due);
+        let timers = due.len() - from_events;
+        wake_all(&mut due);
+        self.due.set(due);
+        events.map(|events| Woken { events, timers })
+    }
+
+    /// Ends a turn: from here on new deadlines ring by themselves.
+    ///
+    /// # Errors
+    /// As `timerfd_settime(2)`, where there is an alarm.
+    pub(crate) fn end_turn(&self) -> io::Result<()> {
+        if self.state.get() == State::InTurn {
+            self.state.set(State::BetweenTurns);
+        }
+        self.set_alarm()
+    }
+
+    fn collect_events(&self, timeout: Option<Duration>, due: &mut Vec<Waker>) -> io::Result<usize> {
+        let timeout = match (timeout, self.next_deadline()) {
+            (Some(Duration::ZERO), _) | (_, None) => timeout,
+            (_, Some(deadline)) => {
+                let until = deadline.saturating_duration_since(Instant::now());
+                Some(timeout.map_or(until, |timeout| timeout.min(until)))
+            }
+        };
+        let mut selector = self.selector.borrow_mut();
+        let mut events = self.events.borrow_mut();
+        let mut count = 0;
+        for (key, readiness) in selector.select(&mut events, timeout)? {
+            // The alarm has no source: to have been woken is all it wants.
+            let Some(Some(source)) = selector.get(key).map(|key| &key.data) else { continue };
+            count += 1;
+            source.deliver(readiness, due);
+            if self.arming == Arming::FollowsWaiters {
+                let source = Rc::clone(source);
+                source.set_armed(Interest::empty());
+                let wanted = source.wanted();
+                if !wanted.is_empty() {
+                    match selector.modify(key, wanted) {
+                        Ok(()) => source.set_armed(wanted),
+                        // Whoever waits tries to arm it again, and is told the error.
+                        Err(_) => source.take_waiters(due),
+                    }
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    fn collect_timers(&self, due: &mut Vec<Waker>) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        due.extend(std::iter::from_fn(|| timers.pop_due(now)));
+    }
+
+    /// The earliest deadline of a timer that is being waited for.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.borrow().next_deadline()
+    }
+
+    /// Queues a timer that wakes `waker` at `deadline`.
+    fn insert_timer(&self, deadline: Instant, waker: Waker) -> io::Result<TimerKey> {
+        self.check_open()?;
+        let key = self.timers.borrow_mut().insert(deadline, waker);
+        if self.state.get() == State::BetweenTurns {
+            self.set_alarm()?;
+        }
+        Ok(key)
+    }
+
+    /// Gives a queued timer another waker; false if it has fired.
+    ///
+    /// # Errors
+    /// If the runtime is gone.
+    fn renew_timer(&self, key: TimerKey, waker: &Waker) -> io::Result<bool> {
+        let is_current = match self.timers.borrow_mut().get_mut(key) {
+            Some(queued) => queued.will_wake(waker),
+            None => return self.check_open().map(|()| false),
+        };
+        if !is_current {
+            let waker = waker.clone();
+            let replaced = match self.timers.borrow_mut().get_mut(key) {
+                Some(queued) => mem::replace(queued, waker),
+                None => waker,
+            };
+            drop(replaced);
+        }
+        Ok(true)
+    }
+
+    fn remove_timer(&self, key: TimerKey) {
+        let waker = self.timers.borrow_mut().remove(key);
+        drop(waker);
+    }
+
+    fn set_alarm(&self) -> io::Result<()> {
+        match &self.alarm {
+            Some(alarm) => alarm.set(self.next_deadline()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.state.get() == State::Closed {
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the runtime of this source is gone, so nothing can be waited for; drop the \
+                 source before its runtime, or use it without waiting",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Drops all wakers and registrations; what is still alive outside can wait no more.
+    pub(crate) fn close(&self) {
+        self.state.set(State::Closed);
+        let mut dropped = self.due.take();
+        let timers = self.timers.take();
+        let keys: Vec<_> = self.selector.borrow().iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let registration = self.selector.borrow_mut().unregister(key);
+            if let Ok(Some(source)) = registration.map(|registration| registration.data) {
+                source.set_key(None);
+                source.take_waiters(&mut dropped);
+            }
+        }
+        drop(timers);
+    }
+}
+
+/// Wakes all of `due`, the rest too if a waker panics; the first panic goes on at the end.
+fn wake_all(due: &mut Vec<Waker>) {
+    let mut panicked = None;
+    for waker in due.drain(..) {
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            panicked.get_or_insert(payload);
+        }
+    }
+    if let Some(payload) = panicked {
+        panic::resume_unwind(payload);
+    }
+}

@@ -1,0 +1,218 @@
+//! Layer 2: what is known of one source, and who waits for it.
+//! Imports `waiters` and `interest`. Makes no system call and wakes nobody.
+//! Invariant: a direction that is not `ready` has an event of the system ahead of it (edge), or
+//! is armed as soon as somebody waits (oneshot).
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+
+use super::waiters::{WaiterId, Waiters};
+use crate::interest::{Interest, Readiness};
+use crate::selector::Key;
+
+/// One of the two ways of a source; each has its own readiness and waiters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+impl Direction {
+    const BOTH: [Self; 2] = [Self::Read, Self::Write];
+
+    fn interest(self) -> Interest {
+        match self {
+            Self::Read => Interest::READ,
+            Self::Write => Interest::WRITE,
+        }
+    }
+}
+
+/// How many events a direction has had: says whether what an operation saw is still the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick(u32);
+
+/// The state of a registered source.
+///
+/// Each direction:
+/// Ready ─`WouldBlock`: clear→ Empty ─put_waiter→ Waiting ─deliver→ Ready.
+/// It begins as Ready, since to try is cheaper than to ask.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    key: Cell<Option<Key>>,
+    sides: [Side; 2],
+    /// The closed bits seen so far, and PRIORITY if there ever was out-of-band data.
+    seen: Cell<u8>,
+    /// What the system watches at the moment, where it watches once (oneshot).
+    armed: Cell<Option<Interest>>,
+}
+
+#[derive(Debug)]
+struct Side {
+    ready: Cell<bool>,
+    tick: Cell<Tick>,
+    waiters: RefCell<Waiters>,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            ready: Cell::new(true),
+            tick: Cell::new(Tick(0)),
+            waiters: RefCell::new(Waiters::default()),
+        }
+    }
+}
+
+impl Source {
+    fn side(&self, direction: Direction) -> &Side {
+        &self.sides[direction as usize]
+    }
+
+    /// The registration, while there is one.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.key.get()
+    }
+
+    pub(super) fn set_key(&self, key: Option<Key>) {
+        self.key.set(key);
+    }
+
+    /// What the system watches, on a back end where that follows the waiters.
+    pub(super) fn armed(&self) -> Interest {
+        self.armed.get().unwrap_or(Interest::empty())
+    }
+
+    pub(super) fn set_armed(&self, interest: Interest) {
+        self.armed.set(Some(interest));
+    }
+
+    /// The tick of `direction` if an operation is worth trying.
+    #[inline]
+    pub(crate) fn ready(&self, direction: Direction) -> Option<Tick> {
+        let side = self.side(direction);
+        side.ready.get().then(|| side.tick.get())
+    }
+
+    /// Takes the readiness back that an operation found to be spent, unless an event has come
+    /// since `seen`: that one is news.
+    #[inline]
+    pub(crate) fn clear(&self, direction: Direction, seen: Tick) {
+        let side = self.side(direction);
+        if side.tick.get() == seen {
+            side.ready.set(false);
+        }
+    }
+
+    /// True if a short read leaves an edge-triggered stream with nothing to read: no end of file
+    /// was announced, which would come without another edge, and there was no out-of-band mark,
+    /// at which reads stop short.
+    #[inline]
+    pub(crate) fn short_read_drains(&self) -> bool {
+        self.seen.get() == 0
+    }
+
+    pub(super) fn new_waiter(&self, direction: Direction) -> WaiterId {
+        self.side(direction).waiters.borrow_mut().new_id()
+    }
+
+    pub(super) fn is_waiting(
+        &self,
+        direction: Direction,
+        id: Option<WaiterId>,
+        waker: &Waker,
+    ) -> bool {
+        self.side(direction).waiters.borrow().has(id, waker)
+    }
+
+    /// Adds or changes a waiter. The caller drops the waker that comes out, which is user code.
+    pub(super) fn put_waiter(
+        &self,
+        direction: Direction,
+        id: Option<WaiterId>,
+        waker: Waker,
+    ) -> Option<Waker> {
+        self.side(direction).waiters.borrow_mut().put(id, waker)
+    }
+
+    /// As [`put_waiter`](Self::put_waiter), for one that gives up.
+    pub(super) fn remove_waiter(&self, direction: Direction, id: WaiterId) -> Option<Waker> {
+        self.side(direction).waiters.borrow_mut().remove(id)
+    }
+
+    /// The directions that somebody waits for.
+    pub(super) fn wanted(&self) -> Interest {
+        Direction::BOTH
+            .into_iter()
+            .filter(|direction| !self.side(*direction).waiters.borrow().is_empty())
+            .fold(Interest::empty(), |wanted, direction| wanted | direction.interest())
+    }
+
+    /// Takes an event in: sets the directions ready and moves their wakers to `due`.
+    pub(super) fn deliver(&self, readiness: Readiness, due: &mut Vec<Waker>) {
+        let hints =
+            readiness & (Readiness::READ_CLOSED | Readiness::WRITE_CLOSED | Readiness::PRIORITY);
+        self.seen.set(self.seen.get() | hints.bits());
+        for direction in Direction::BOTH {
+            if readiness.intersects(direction.interest().into()) {
+                let side = self.side(direction);
+                side.ready.set(true);
+                side.tick.set(Tick(side.tick.get().0.wrapping_add(1)));
+                side.waiters.borrow_mut().take_into(due);
+            }
+        }
+    }
+
+    /// Moves the wakers of both directions to `due`.
+    pub(super) fn take_waiters(&self, due: &mut Vec<Waker>) {
+        for side in &self.sides {
+            side.waiters.borrow_mut().take_into(due);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deliver(source: &Source, readiness: Readiness) -> usize {
+        let mut due = Vec::new();
+        source.deliver(readiness, &mut due);
+        due.len()
+    }
+
+    #[test]
+    fn an_event_that_comes_during_an_operation_is_not_cleared_by_it() {
+        let source = Source::default();
+        let seen = source.ready(Direction::Read).expect("tried first");
+        deliver(&source, Readiness::READ);
+        source.clear(Direction::Read, seen);
+        let seen = source.ready(Direction::Read).expect("the event came after `seen`");
+        source.clear(Direction::Read, seen);
+        assert_eq!(source.ready(Direction::Read), None);
+        assert!(source.ready(Direction::Write).is_some());
+    }
+
+    #[test]
+    fn an_event_wakes_its_own_direction_only() {
+        let source = Source::default();
+        source.put_waiter(Direction::Read, None, Waker::noop().clone());
+        source.put_waiter(Direction::Write, None, Waker::noop().clone());
+        assert_eq!(source.wanted(), Interest::READ | Interest::WRITE);
+        assert_eq!(deliver(&source, Readiness::WRITE), 1);
+        assert_eq!(source.wanted(), Interest::READ);
+        assert_eq!(deliver(&source, Readiness::PRIORITY), 0);
+    }
+
+    #[test]
+    fn a_half_close_or_urgent_data_ends_the_short_cut_for_ever() {
+        for hint in [Readiness::READ_CLOSED, Readiness::PRIORITY] {
+            let source = Source::default();
+            deliver(&source, Readiness::READ);
+            assert!(source.short_read_drains());
+            deliver(&source, Readiness::READ | hint);
+            deliver(&source, Readiness::READ);
+            assert!(!source.short_read_drains());
+        }
+    }
+}
