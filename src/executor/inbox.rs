@@ -1,0 +1,169 @@
+//! Layer 2: what other threads hand to the loop, and how they wake it.
+//! Imports `notifier` alone. The only concurrent part of the crate.
+//!
+//! Invariant: an item that is pushed while the loop sleeps, or is about to, ends its sleep; and
+//! only the first one of a sleep costs a system call.
+//!
+//! ```text
+//!   loop:   Awake ─fall_asleep→ Asleep ─wake_up→ Awake
+//!   others: Asleep ─rouse→ Awake, and notify; Awake ─rouse→ Awake, and nothing more
+//! ```
+//! Who pushes, first stores the item and then reads the phase; the loop first stores the phase
+//! and then looks for items, both in one total order (`SeqCst`): one of them sees the other.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::selector::Notifier;
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+
+/// A queue from any thread to the loop.
+pub(crate) struct Inbox<T> {
+    contents: Mutex<Contents<T>>,
+    /// True while there are items: what the loop reads instead of taking the lock.
+    has_items: AtomicBool,
+    phase: AtomicU8,
+    notifier: Notifier,
+}
+
+struct Contents<T> {
+    items: Vec<T>,
+    is_closed: bool,
+}
+
+impl<T> Inbox<T> {
+    /// An empty inbox, of a loop that sleeps.
+    pub(crate) fn new(notifier: Notifier) -> Self {
+        Self {
+            contents: Mutex::new(Contents { items: Vec::new(), is_closed: false }),
+            has_items: AtomicBool::new(false),
+            phase: AtomicU8::new(ASLEEP),
+            notifier,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents<T>> {
+        // No code of a user runs under the lock, so a poisoned one is as good as any.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an item and wakes the loop, if it sleeps.
+    ///
+    /// # Errors
+    /// Hands the item back if the loop is gone.
+    pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        {
+            let mut contents = self.lock();
+            if contents.is_closed {
+                return Err(item);
+            }
+            contents.items.push(item);
+            self.has_items.store(true, SeqCst);
+        }
+        self.rouse();
+        Ok(())
+    }
+
+    /// Wakes the loop, if it sleeps.
+    pub(crate) fn rouse(&self) {
+        if self.phase.swap(AWAKE, SeqCst) == ASLEEP {
+            self.notify();
+        }
+    }
+
+    /// Ends the loop's current wait, or its next one.
+    pub(crate) fn notify(&self) {
+        // Fails only if the eventfd's counter is at its end, which reads as ready anyway. A waker
+        // has nobody to tell.
+        let _ = self.notifier.notify();
+    }
+
+    /// The loop is about to sleep. False if there is an item, which it has to look at first.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.phase.store(ASLEEP, SeqCst);
+        !self.has_items.load(SeqCst)
+    }
+
+    /// The loop is awake: from now on, to push costs no system call.
+    pub(crate) fn wake_up(&self) {
+        self.phase.store(AWAKE, SeqCst);
+    }
+
+    /// True if there is an item.
+    pub(crate) fn has_items(&self) -> bool {
+        self.has_items.load(SeqCst)
+    }
+
+    /// Takes all items, in the order of their coming.
+    pub(crate) fn take(&self) -> Vec<T> {
+        if !self.has_items() {
+            return Vec::new();
+        }
+        let mut contents = self.lock();
+        self.has_items.store(false, SeqCst);
+        mem::take(&mut contents.items)
+    }
+
+    /// Refuses items from now on, and returns those that were still there.
+    pub(crate) fn close(&self) -> Vec<T> {
+        let mut contents = self.lock();
+        contents.is_closed = true;
+        self.has_items.store(false, SeqCst);
+        mem::take(&mut contents.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    fn counting() -> (Arc<AtomicUsize>, Inbox<u32>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let notifier = Notifier::new(move || {
+            counter.fetch_add(1, SeqCst);
+            Ok(())
+        });
+        (count, Inbox::new(notifier))
+    }
+
+    #[test]
+    fn only_the_first_push_after_falling_asleep_notifies() {
+        let (notified, inbox) = counting();
+        (0..3).for_each(|item| inbox.push(item).unwrap());
+        assert_eq!(notified.load(SeqCst), 1);
+        assert_eq!(inbox.take(), [0, 1, 2]);
+        inbox.push(3).unwrap();
+        assert_eq!(notified.load(SeqCst), 1, "the loop is awake");
+        inbox.take();
+        assert!(inbox.fall_asleep());
+        inbox.push(4).unwrap();
+        assert_eq!(notified.load(SeqCst), 2);
+    }
+
+    #[test]
+    fn an_item_that_came_while_awake_keeps_the_loop_from_sleeping() {
+        let (notified, inbox) = counting();
+        inbox.wake_up();
+        inbox.push(1).unwrap();
+        assert_eq!(notified.load(SeqCst), 0);
+        assert!(!inbox.fall_asleep());
+        assert_eq!(inbox.take(), [1]);
+        assert!(inbox.fall_asleep());
+    }
+
+    #[test]
+    fn a_closed_inbox_hands_items_back() {
+        let (notified, inbox) = counting();
+        inbox.wake_up();
+        inbox.push(1).unwrap();
+        assert_eq!(inbox.close(), [1]);
+        assert_eq!(inbox.push(2), Err(2));
+        assert_eq!(notified.load(SeqCst), 0);
+    }
+}
