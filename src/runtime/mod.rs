@@ -1,0 +1,345 @@
+//! Layer 3: joins the reactor and the executor into a loop that stays yours.
+//! Imports both. Invariant: one turn looks at I/O once, at the clock once, and polls a bounded
+//! number of tasks; between turns whatever comes is seen by [`Runtime`]'s descriptor.
+
+mod builder;
+mod current;
+mod remote;
+mod root;
+mod yield_now;
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+pub use self::builder::{Builder, UnobservedPanic};
+pub(crate) use self::current::reactor as current_reactor;
+pub use self::remote::Remote;
+pub use self::yield_now::{YieldNow, yield_now};
+
+use self::current::{Current, Entered};
+use self::root::{BlockOn, NoRoot, Root};
+use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
+use crate::reactor::{Reactor, Woken};
+use crate::selector::Backend;
+
+/// Async tasks on one thread, over one selector, in a loop that stays yours.
+///
+/// [`block_on`](Self::block_on) is the loop for who has none. Who has one calls
+/// [`turn`](Self::turn) in it, and finds out when to do so by the runtime's descriptor
+/// ([`AsFd`]), [`next_deadline`](Self::next_deadline) and
+/// [`has_ready_tasks`](Self::has_ready_tasks); see the [guide](crate::guide::embedding).
+///
+/// A runtime has no thread and no global beside it; there may be one or more on every thread.
+/// Dropping it drops every task, on this thread.
+///
+/// ```
+/// use selkie::Runtime;
+///
+/// let runtime = Runtime::new()?;
+/// let task = runtime.spawn(async { 6 * 7 });
+/// assert_eq!(runtime.block_on(task)?, 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    inner: Rc<Inner>,
+    descriptor: Option<OwnedFd>,
+}
+
+pub(crate) struct Inner {
+    executor: Rc<Executor>,
+    reactor: Rc<Reactor>,
+    polls_per_turn: u32,
+    operations_per_poll: u32,
+    is_running: Cell<bool>,
+}
+
+/// What a [`turn`](Runtime::turn) did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// How many sources had an event.
+    pub events: usize,
+    /// How many timers were due.
+    pub timers: usize,
+    /// How many times a task was polled.
+    pub polls: usize,
+    /// True if tasks are left that can go on: take another turn before you block.
+    pub more: bool,
+}
+
+impl Turn {
+    /// True if the turn found nothing to do.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Runtime {
+    /// A runtime with the usual settings; [`Builder`] makes others.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::new().build()
+    }
+
+    fn open(builder: &Builder, backend: Box<dyn Backend + Send>) -> io::Result<Self> {
+        let reactor = Reactor::new(backend, builder.event_capacity, builder.timer_fd)?;
+        let shared = Shared {
+            inbox: Inbox::new(reactor.notifier()),
+            panics: PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume),
+        };
+        let descriptor = reactor.descriptor()?;
+        let inner = Inner {
+            executor: Rc::new(Executor::new(shared)),
+            reactor: Rc::new(reactor),
+            polls_per_turn: builder.polls_per_turn.get(),
+            operations_per_poll: builder.operations_per_poll.get(),
+            is_running: Cell::new(false),
+        };
+        Ok(Self { inner: Rc::new(inner), descriptor })
+    }
+
+    /// Runs `future` to its end, and with it all tasks, blocking this thread. Tasks that have
+    /// not ended by then stay in the runtime for the next call.
+    ///
+    /// # Errors
+    /// As the system's, when it cannot be asked for readiness any more. Nothing that has been
+    /// found ready is lost by it.
+    ///
+    /// # Panics
+    /// If called inside a `block_on`, a turn or a task: that would block the loop that runs it.
+    /// Await the future there, or spawn it.
+    pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
+        assert!(
+            current::get().is_none_or(|inner| !inner.is_running.get()),
+            "block_on was called inside a running selkie runtime, which would block it; await \
+             the future there, or spawn it"
+        );
+        let future = pin!(future);
+        let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
+        let _running = self.inner.start();
+        loop {
+            let turn = self.inner.turn(None, &mut root);
+            self.inner.reactor.end_turn().and(turn)?;
+            if let Some(value) = root.take_value() {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// One go round the loop: looks at I/O, waiting at most `timeout` (`None`: for ever; zero:
+    /// not at all) if no task can go on, fires due timers, and polls a bounded number of tasks.
+    ///
+    /// Waits no longer than until the [`next_deadline`](Self::next_deadline), and not at all
+    /// while [`has_ready_tasks`](Self::has_ready_tasks). A wake-up or a task from another thread
+    /// ends the wait. Returns what was done; if there is [`more`](Turn::more), take another turn
+    /// before you block elsewhere.
+    ///
+    /// # Errors
+    /// As the system's, when it cannot be asked for readiness; timers and tasks have had their
+    /// turn all the same, and nothing that has been found ready is lost.
+    ///
+    /// # Panics
+    /// If called inside a turn or a task of this same runtime. (A turn of another runtime inside
+    /// a task is fine.)
+    pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
+        let _running = self.inner.start();
+        let turn = self.inner.turn(timeout, &mut NoRoot);
+        self.inner.reactor.end_turn().and(turn)
+    }
+
+    /// Spawns a task, which is first polled in a turn.
+    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.inner.executor.spawn::<F, Current>(future)
+    }
+
+    /// Makes this the current runtime of the thread while `f` runs, so that `f` may make sources
+    /// and timers outside a task.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = current::enter(Rc::clone(&self.inner));
+        f()
+    }
+
+    /// When the earliest timer is due that a task waits for: a turn has something to do then.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.inner.reactor.next_deadline()
+    }
+
+    /// True if a task can go on: a turn has something to do now.
+    #[must_use]
+    pub fn has_ready_tasks(&self) -> bool {
+        self.inner.executor.has_ready_tasks()
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        Remote::new(self.inner.executor.shared().clone())
+    }
+
+    /// The descriptor of [`AsFd`], where the back end has one.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor.as_ref().map(OwnedFd::as_fd)
+    }
+}
+
+impl AsFd for Runtime {
+    /// A descriptor to watch, by level, in a foreign loop: readable when a [`turn`](Runtime::turn)
+    /// would do something because of I/O, of a wake-up from another thread or from outside a
+    /// turn, and, with [`Builder::timer_fd`], of a timer.
+    ///
+    /// # Panics
+    /// If the back end has none: poll(2) and select(2) are calls, not things. Choose another
+    /// with [`Builder::backend`]; [`descriptor`](Runtime::descriptor) returns `None` then.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self.descriptor() {
+            Some(descriptor) => descriptor,
+            None => panic!(
+                "this runtime's back end has no descriptor that another loop could watch; build \
+                 the runtime with Builder::backend(BackendKind::DEFAULT)"
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("has_ready_tasks", &self.has_ready_tasks())
+            .field("next_deadline", &self.next_deadline())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _entered = current::enter(Rc::clone(&self.inner));
+        self.inner.executor.close();
+        self.inner.reactor.close();
+    }
+}
+
+/// Marks a runtime as running, and as the thread's current one.
+struct Running {
+    inner: Rc<Inner>,
+    _entered: Entered,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.inner.is_running.set(false);
+        self.inner.rest();
+        if self.inner.executor.is_closing() {
+            // The runtime was dropped inside one of its own tasks, which can go now as well.
+            self.inner.executor.close();
+        }
+    }
+}
+
+impl Inner {
+    fn start(self: &Rc<Self>) -> Running {
+        assert!(
+            !self.is_running.replace(true),
+            "a turn of this runtime was called inside one of its own tasks; return to the loop \
+             instead, or spawn another task"
+        );
+        let _entered = current::enter(Rc::clone(self));
+        Running { inner: Rc::clone(self), _entered }
+    }
+
+    fn turn(&self, timeout: Option<Duration>, root: &mut impl Root) -> io::Result<Turn> {
+        let inbox = &self.executor.shared().inbox;
+        self.executor.accept_remote();
+        let may_block = !self.executor.has_ready_tasks()
+            && !root.is_woken()
+            && inbox.fall_asleep()
+            && !root.is_woken();
+        let timeout = if may_block { timeout } else { Some(Duration::ZERO) };
+        let woken = self.reactor.turn(timeout);
+        inbox.wake_up();
+        self.executor.accept_remote();
+        let polls = self.run_batch(root);
+        if let Some(payload) = self.executor.shared().panics.take() {
+            panic::resume_unwind(payload);
+        }
+        let Woken { events, timers } = woken?;
+        Ok(Turn { events, timers, polls, more: self.executor.has_ready_tasks() })
+    }
+
+    /// Polls the root and the tasks that can go on, in turns, at most `polls_per_turn` times.
+    fn run_batch(&self, root: &mut impl Root) -> usize {
+        let budget = self.reactor.budget();
+        let mut polls = 0;
+        while polls < self.polls_per_turn as usize {
+            let before = polls;
+            if root.is_woken() {
+                polls += 1;
+                if budget.limit(self.operations_per_poll, || root.poll()) {
+                    break;
+                }
+            }
+            if let Some(runnable) = self.executor.pop() {
+                polls += 1;
+                budget.limit(self.operations_per_poll, || runnable.run());
+            }
+            if polls == before {
+                break;
+            }
+        }
+        polls
+    }
+
+    /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
+    /// readable.
+    fn rest(&self) {
+        // Has been called, and its error returned, unless this is a panic.
+        let _ = self.reactor.end_turn();
+        let inbox = &self.executor.shared().inbox;
+        if !inbox.fall_asleep() {
+            inbox.notify();
+        }
+    }
+}
+
+/// Runs `future` to its end on a new [`Runtime`] with the usual settings, blocking this thread.
+/// The tasks that are left are dropped.
+///
+/// # Errors
+/// As [`Runtime::new`] and [`Runtime::block_on`].
+///
+/// # Panics
+/// As [`Runtime::block_on`].
+pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    Runtime::new()?.block_on(future)
+}
+
+/// Spawns a task on the current runtime.
+///
+/// # Panics
+/// If called outside [`Runtime::block_on`], [`Runtime::enter`] and tasks.
+#[track_caller]
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    match current::get() {
+        Some(inner) => inner.executor.spawn::<F, Current>(future),
+        None => current::no_runtime(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Layer 3: the runtime as other threads see it.
+//! Imports `executor`. Invariant: a future is made, polled and dropped on the runtime's thread;
+//! only the closure that makes it crosses over.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::mem;
+use std::sync::Arc;
+
+use super::current::Current;
+use crate::executor::{self, Shared, Task};
+
+/// A handle on a [`Runtime`](crate::Runtime) for other threads: spawns tasks and wakes the loop.
+///
+/// It does not keep the runtime alive.
+#[derive(Clone)]
+pub struct Remote {
+    shared: Arc<Shared>,
+}
+
+impl Remote {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Spawns a task on the runtime, from any thread. The closure goes to the runtime's thread
+    /// and makes the future there, so that the future itself need not be `Send`.
+    ///
+    /// The [`Task`] may be awaited, dropped or detached on any thread.
+    ///
+    /// # Errors
+    /// Of kind `BrokenPipe` if the runtime is gone; the closure is dropped then.
+    pub fn spawn<M, F>(&self, make: M) -> io::Result<Task<F::Output>>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let future = async move { make().await };
+        let (runnable, task) = executor::spawn::<_, Current>(Arc::clone(&self.shared), future);
+        match self.shared.inbox.push(runnable) {
+            Ok(()) => Ok(task),
+            Err(runnable) => {
+                // Before its first poll the future is the closure, which is `Send`: it may be
+                // dropped here.
+                drop(runnable);
+                Err(io::Error::new(
+                    io::ErrorKind::BrokenPipe,
+                    "the runtime of this remote is gone, so nothing can be spawned on it; keep \
+                     the runtime alive for as long as others use it",
+                ))
+            }
+        }
+    }
+
+    /// Ends the current turn's wait, or the next one's.
+    pub fn notify(&self) {
+        self.shared.inbox.notify();
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+const _: () = {
+    const fn crosses_threads<T: Send + Sync + Clone>() {}
+    crosses_threads::<Remote>();
+    assert!(mem::size_of::<Remote>() == mem::size_of::<usize>());
+};

@@ -1,0 +1,89 @@
+//! Layer 3: the future that `block_on` drives, and its waker.
+//! Imports `executor`. Invariant: a wake-up is seen before the loop sleeps, or ends its sleep:
+//! the flag is set before the loop is roused, and read after it has said that it sleeps.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::current::Current;
+use crate::executor::{Current as _, Shared};
+
+/// What the loop sees of the future, whatever its type: a thing to be polled when it is woken.
+pub(super) trait Root {
+    fn is_woken(&self) -> bool;
+
+    /// Polls the future if it was woken; true if it has ended.
+    fn poll(&mut self) -> bool;
+}
+
+/// The future of a `block_on`, and its value when it has one.
+pub(super) struct BlockOn<'f, F: Future> {
+    future: Pin<&'f mut F>,
+    flag: Arc<Flag>,
+    waker: Waker,
+    value: Option<F::Output>,
+}
+
+impl<'f, F: Future> BlockOn<'f, F> {
+    pub(super) fn new(future: Pin<&'f mut F>, shared: Arc<Shared>) -> Self {
+        let flag = Arc::new(Flag { is_woken: AtomicBool::new(true), shared });
+        Self { future, waker: Arc::clone(&flag).into(), flag, value: None }
+    }
+
+    /// The value, once the future has ended.
+    pub(super) fn take_value(&mut self) -> Option<F::Output> {
+        self.value.take()
+    }
+}
+
+impl<F: Future> Root for BlockOn<'_, F> {
+    fn is_woken(&self) -> bool {
+        self.flag.is_woken.load(SeqCst)
+    }
+
+    fn poll(&mut self) -> bool {
+        if self.value.is_none() && self.is_woken() {
+            self.flag.is_woken.store(false, SeqCst);
+            let polled = self.future.as_mut().poll(&mut Context::from_waker(&self.waker));
+            if let Poll::Ready(value) = polled {
+                self.value = Some(value);
+            }
+        }
+        self.value.is_some()
+    }
+}
+
+/// No future: what a turn without `block_on` drives.
+pub(super) struct NoRoot;
+
+impl Root for NoRoot {
+    fn is_woken(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self) -> bool {
+        false
+    }
+}
+
+struct Flag {
+    is_woken: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_woken.swap(true, SeqCst)
+            && Current::with(|executor| executor.serves(&self.shared)) != Some(true)
+        {
+            self.shared.inbox.rouse();
+        }
+    }
+}
