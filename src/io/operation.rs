@@ -1,0 +1,47 @@
+//! Layer 4: the future of every async operation on a source.
+//! Imports `reactor`. Invariant: a waiter of this future is in the source's list only while the
+//! future is alive.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::registration::Registration;
+use crate::reactor::{Direction, WaiterId};
+
+/// Tries `op`, waits while it would block.
+#[must_use = "a future does nothing unless it is awaited"]
+pub(super) struct Operation<'a, F> {
+    registration: &'a Registration,
+    direction: Direction,
+    id: Option<WaiterId>,
+    op: F,
+}
+
+impl<'a, F> Operation<'a, F> {
+    pub(super) fn new(registration: &'a Registration, direction: Direction, op: F) -> Self {
+        Self { registration, direction, id: None, op }
+    }
+}
+
+// `op` is never pinned: it is called by `&mut`.
+impl<F> Unpin for Operation<'_, F> {}
+
+impl<R, F: FnMut() -> io::Result<R>> Future for Operation<'_, F> {
+    type Output = io::Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { registration, direction, id, op } = &mut *self;
+        let id = *id.get_or_insert_with(|| registration.new_waiter(*direction));
+        registration.poll_io(*direction, Some(id), cx, op)
+    }
+}
+
+impl<F> Drop for Operation<'_, F> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.registration.remove_waiter(self.direction, id);
+        }
+    }
+}

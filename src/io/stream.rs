@@ -1,0 +1,175 @@
+//! Layer 4: the futures-io traits.
+//! Imports its siblings. Invariant: a socket is written without SIGPIPE, and a short read counts
+//! as "drained" for stream sockets only.
+
+use std::any::TypeId;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::io::{AsyncRead, AsyncWrite};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutdown};
+
+use super::Async;
+use crate::reactor::Direction;
+
+/// True for the stream sockets of the standard library; known when the code is compiled.
+///
+/// A read of one that returns less than it could hold has taken all there was. That is not so
+/// for a terminal, a pipe of packets, or a descriptor of records.
+fn is_stream_socket<T: 'static>() -> bool {
+    [TypeId::of::<TcpStream>(), TypeId::of::<UnixStream>()].contains(&TypeId::of::<T>())
+}
+
+/// Writes to `io`; to a socket with `MSG_NOSIGNAL`, as a plug-in cannot know whether its host
+/// ignores SIGPIPE.
+#[inline]
+fn write<T: AsFd + 'static>(io: &T, buf: &[u8]) -> io::Result<usize>
+where
+    for<'a> &'a T: Write,
+{
+    if is_stream_socket::<T>() {
+        Ok(send(io, buf, SendFlags::NOSIGNAL)?)
+    } else {
+        (&mut &*io).write(buf)
+    }
+}
+
+fn write_vectored<T: AsFd + 'static>(io: &T, bufs: &[IoSlice<'_>]) -> io::Result<usize>
+where
+    for<'a> &'a T: Write,
+{
+    /// `IOV_MAX` of Linux: more is refused with EMSGSIZE.
+    const MOST_BUFFERS: usize = 1024;
+
+    if is_stream_socket::<T>() {
+        let bufs = &bufs[..bufs.len().min(MOST_BUFFERS)];
+        Ok(sendmsg(io, bufs, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+    } else {
+        (&mut &*io).write_vectored(bufs)
+    }
+}
+
+impl<T: AsFd + 'static> AsyncRead for &Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut io = self.get_ref();
+        if is_stream_socket::<T>() {
+            self.registration.poll_read(cx, buf.len(), || io.read(buf))
+        } else {
+            self.registration.poll_io(Direction::Read, None, cx, || io.read(buf))
+        }
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut io = self.get_ref();
+        self.registration.poll_io(Direction::Read, None, cx, || io.read_vectored(bufs))
+    }
+}
+
+impl<T: AsFd + 'static> AsyncWrite for &Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    #[inline]
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let io = self.get_ref();
+        self.registration.poll_io(Direction::Write, None, cx, || write(io, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let io = self.get_ref();
+        self.registration.poll_io(Direction::Write, None, cx, || write_vectored(io, bufs))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut io = self.get_ref();
+        self.registration.poll_io(Direction::Write, None, cx, || io.flush())
+    }
+
+    /// Shuts the write side of a socket down: the peer reads the end of file, and what it still
+    /// sends can be read. What is no socket is flushed.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        futures::ready!(self.as_mut().poll_flush(cx))?;
+        Poll::Ready(match shutdown(self.get_ref().as_fd(), Shutdown::Write) {
+            // Not a socket, or one whose peer is gone already.
+            Ok(()) | Err(Errno::NOTSOCK | Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+impl<T: AsFd + 'static> AsyncRead for Async<T>
+where
+    for<'a> &'a T: Read,
+{
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read(cx, buf)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
+    }
+}
+
+impl<T: AsFd + 'static> AsyncWrite for Async<T>
+where
+    for<'a> &'a T: Write,
+{
+    #[inline]
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_close(cx)
+    }
+}

@@ -1,0 +1,16 @@
+//! Sockets of TCP, UDP and Unix domains: constructors and methods of `Async<…>`.
+//!
+//! All sockets made here are non-blocking and close-on-exec from their making, in one system
+//! call. Addresses are [`SocketAddr`](std::net::SocketAddr)s and paths: to resolve a name
+//! blocks, so it is left to a thread of yours (see `examples/remote.rs`).
+
+// Layer 5: sockets. Imports `io` and `reactor`. Invariant: a stream is handed out only when it is
+// connected.
+
+mod connect;
+mod incoming;
+mod tcp;
+mod udp;
+mod unix;
+
+pub use incoming::Incoming;

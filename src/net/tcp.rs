@@ -1,0 +1,155 @@
+//! Layer 5: TCP.
+//! Imports `io` and its siblings.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use rustix::net::{RecvFlags, recv};
+use socket2::{Domain, SockAddr, SockRef};
+
+use super::connect::connect;
+use super::incoming::Incoming;
+use crate::io::Async;
+
+impl Async<TcpListener> {
+    /// Listens on `address`; port 0 lets the system choose one, which
+    /// `get_ref().local_addr()` tells.
+    ///
+    /// # Errors
+    /// As [`TcpListener::bind`] and [`Async::new`].
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    #[track_caller]
+    pub fn bind(address: impl Into<SocketAddr>) -> io::Result<Self> {
+        Self::new(TcpListener::bind(address.into())?)
+    }
+
+    /// Accepts a connection; returns it and the peer's address.
+    ///
+    /// # Errors
+    /// As accept(2). When the process is out of descriptors (`EMFILE`) the listener stays
+    /// readable and the error comes again at once: wait a moment before the next call, or use
+    /// [`incoming`](Self::incoming), which does.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: no accepted connection is lost.
+    pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
+        let (stream, peer) = self.read_with(accept).await?;
+        Ok((Async::new_nonblocking(stream)?, peer))
+    }
+
+    /// As [`accept`](Self::accept), for hand-written futures.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Async<TcpStream>, SocketAddr)>> {
+        self.poll_read_with(cx, accept).map(|accepted| {
+            let (stream, peer) = accepted?;
+            Ok((Async::new_nonblocking(stream)?, peer))
+        })
+    }
+
+    /// Accepts one connection after the other, and rests when the process is out of descriptors.
+    pub fn incoming(&self) -> Incoming<'_, (Async<TcpStream>, SocketAddr)> {
+        Incoming::new(Box::new(|cx| self.poll_accept(cx)))
+    }
+}
+
+/// One accept(2), of a socket that is non-blocking and close-on-exec.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::net::{SocketFlags, acceptfrom_with};
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (stream, peer) = acceptfrom_with(listener, flags)?;
+        let peer = peer.ok_or(io::ErrorKind::InvalidData)?.try_into()?;
+        Ok((stream.into(), peer))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let (stream, peer) = listener.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok((stream, peer))
+    }
+}
+
+impl Async<TcpStream> {
+    /// Connects to `address`.
+    ///
+    /// # Errors
+    /// As connect(2), that of a connect in progress (`SO_ERROR`) included.
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: the socket is closed.
+    pub async fn connect(address: impl Into<SocketAddr>) -> io::Result<Self> {
+        let address = address.into();
+        connect(Domain::for_address(address), &SockAddr::from(address)).await
+    }
+
+    /// Copies what is there into `buf` without taking it; returns how many bytes.
+    ///
+    /// # Errors
+    /// As recv(2) with `MSG_PEEK`.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_with(|stream| peek(stream, buf)).await
+    }
+
+    /// Shuts a side of the connection, or both, down.
+    ///
+    /// # Errors
+    /// As shutdown(2).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.get_ref().shutdown(how)
+    }
+
+    /// True if small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// As getsockopt(2).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        SockRef::from(self).tcp_nodelay()
+    }
+
+    /// Sends small writes at once, or gathers them (Nagle's algorithm, the system's default).
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        SockRef::from(self).set_tcp_nodelay(nodelay)
+    }
+}
+
+pub(super) fn peek(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
+    let (len, _) = recv(socket, buf, RecvFlags::PEEK)?;
+    Ok(len)
+}
+
+/// A listener that was made elsewhere; made non-blocking here.
+impl TryFrom<TcpListener> for Async<TcpListener> {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        Self::new(listener)
+    }
+}
+
+/// A stream that was made elsewhere; made non-blocking here.
+impl TryFrom<TcpStream> for Async<TcpStream> {
+    type Error = io::Error;
+
+    fn try_from(stream: TcpStream) -> io::Result<Self> {
+        Self::new(stream)
+    }
+}

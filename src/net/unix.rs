@@ -1,0 +1,251 @@
+//! Layer 5: Unix domain sockets.
+//! Imports `io` and its siblings.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::path::Path;
+use std::task::{Context, Poll};
+
+use socket2::{Domain, SockAddr};
+
+use super::connect::connect;
+use super::incoming::Incoming;
+use super::tcp::peek;
+use crate::io::Async;
+
+impl Async<UnixListener> {
+    /// Listens on a path, which must not exist yet, and stays there when the listener is gone.
+    ///
+    /// # Errors
+    /// As [`UnixListener::bind`] and [`Async::new`].
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    #[track_caller]
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::new(UnixListener::bind(path)?)
+    }
+
+    /// Accepts a connection; returns it and the peer's address, which mostly has no name.
+    ///
+    /// # Errors
+    /// As accept(2); for `EMFILE` see `Async<TcpListener>`'s `accept`.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: no accepted connection is lost.
+    pub async fn accept(&self) -> io::Result<(Async<UnixStream>, SocketAddr)> {
+        let (stream, peer) = self.read_with(accept).await?;
+        Ok((Async::new_nonblocking(stream)?, peer))
+    }
+
+    /// As [`accept`](Self::accept), for hand-written futures.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Async<UnixStream>, SocketAddr)>> {
+        self.poll_read_with(cx, accept).map(|accepted| {
+            let (stream, peer) = accepted?;
+            Ok((Async::new_nonblocking(stream)?, peer))
+        })
+    }
+
+    /// Accepts one connection after the other, and rests when the process is out of descriptors.
+    pub fn incoming(&self) -> Incoming<'_, (Async<UnixStream>, SocketAddr)> {
+        Incoming::new(Box::new(|cx| self.poll_accept(cx)))
+    }
+}
+
+/// One accept(2), of a socket that is non-blocking and close-on-exec.
+fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::net::{SocketFlags, acceptfrom_with};
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (stream, peer) = acceptfrom_with(listener, flags)?;
+        let peer = peer.and_then(|peer| peer.try_into().ok());
+        Ok((stream.into(), peer_address(peer.as_ref())?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let (stream, peer) = listener.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok((stream, peer))
+    }
+}
+
+/// The standard library's form of an address: a path, an abstract name, or neither.
+#[cfg(target_os = "linux")]
+fn peer_address(peer: Option<&rustix::net::SocketAddrUnix>) -> io::Result<SocketAddr> {
+    use std::ffi::OsStr;
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::ffi::OsStrExt;
+
+    if let Some(name) = peer.and_then(|peer| peer.abstract_name()) {
+        return SocketAddr::from_abstract_name(name);
+    }
+    let path = peer.and_then(|peer| peer.path_bytes()).unwrap_or_default();
+    SocketAddr::from_pathname(OsStr::from_bytes(path))
+}
+
+impl Async<UnixStream> {
+    /// Connects to the listener at `path`.
+    ///
+    /// # Errors
+    /// As connect(2). A listener whose queue is full refuses with `WouldBlock` (`EAGAIN`): try
+    /// again later.
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: the socket is closed.
+    pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        connect(Domain::UNIX, &SockAddr::unix(path)?).await
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    /// As socketpair(2) and [`Async::new`].
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    #[track_caller]
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((Self::new(one)?, Self::new(other)?))
+    }
+
+    /// Copies what is there into `buf` without taking it; returns how many bytes.
+    ///
+    /// # Errors
+    /// As recv(2) with `MSG_PEEK`.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_with(|stream| peek(stream, buf)).await
+    }
+
+    /// Shuts a side of the connection, or both, down.
+    ///
+    /// # Errors
+    /// As shutdown(2).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.get_ref().shutdown(how)
+    }
+}
+
+impl Async<UnixDatagram> {
+    /// A socket bound to a path, which must not exist yet, and stays there.
+    ///
+    /// # Errors
+    /// As [`UnixDatagram::bind`] and [`Async::new`].
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    #[track_caller]
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::new(UnixDatagram::bind(path)?)
+    }
+
+    /// A socket without a name, which can only send.
+    ///
+    /// # Errors
+    /// As socket(2) and [`Async::new`].
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    #[track_caller]
+    pub fn unbound() -> io::Result<Self> {
+        Self::new(UnixDatagram::unbound()?)
+    }
+
+    /// Two sockets that are connected to each other.
+    ///
+    /// # Errors
+    /// As socketpair(2) and [`Async::new`].
+    ///
+    /// # Panics
+    /// As [`Async::new`].
+    #[track_caller]
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixDatagram::pair()?;
+        Ok((Self::new(one)?, Self::new(other)?))
+    }
+
+    /// Receives a datagram; returns its length, cut to that of `buf`, and its sender.
+    ///
+    /// # Errors
+    /// As recvfrom(2).
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: no datagram is lost.
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.read_with(|socket| socket.recv_from(buf)).await
+    }
+
+    /// Sends a datagram to the socket at `path`.
+    ///
+    /// # Errors
+    /// As sendto(2).
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: the datagram is then not sent.
+    pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.write_with(|socket| socket.send_to(buf, path.as_ref())).await
+    }
+
+    /// Receives a datagram; returns its length, cut to that of `buf`.
+    ///
+    /// # Errors
+    /// As recv(2).
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: no datagram is lost.
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_with(|socket| socket.recv(buf)).await
+    }
+
+    /// Sends a datagram to the peer that the socket is connected to.
+    ///
+    /// # Errors
+    /// As send(2).
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: the datagram is then not sent.
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.write_with(|socket| socket.send(buf)).await
+    }
+}
+
+/// A listener that was made elsewhere; made non-blocking here.
+impl TryFrom<UnixListener> for Async<UnixListener> {
+    type Error = io::Error;
+
+    fn try_from(listener: UnixListener) -> io::Result<Self> {
+        Self::new(listener)
+    }
+}
+
+/// A stream that was made elsewhere; made non-blocking here.
+impl TryFrom<UnixStream> for Async<UnixStream> {
+    type Error = io::Error;
+
+    fn try_from(stream: UnixStream) -> io::Result<Self> {
+        Self::new(stream)
+    }
+}
+
+/// A socket that was made elsewhere; made non-blocking here.
+impl TryFrom<UnixDatagram> for Async<UnixDatagram> {
+    type Error = io::Error;
+
+    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
+        Self::new(socket)
+    }
+}
