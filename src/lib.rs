@@ -1,5 +1,4 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(windows)]
 compile_error!(
@@ -7,13 +6,27 @@ compile_error!(
      use it on a Unix (Linux is tested), or help us to add and test a back end"
 );
 
+mod executor;
+pub mod guide;
 mod interest;
+mod io;
+pub mod net;
+mod reactor;
+mod runtime;
 pub mod selector;
+pub mod time;
+mod timers;
 
+pub use executor::Task;
 pub use interest::{Interest, Readiness};
+pub use io::Async;
+pub use runtime::{
+    Builder, Remote, Runtime, Turn, UnobservedPanic, YieldNow, block_on, spawn, yield_now,
+};
 pub use selector::{
     DefaultSelector, Events, Key, Mode, Notifier, PollingSelector, RegisterError, Selector,
     SelectorKey,
 };
 #[cfg(target_os = "linux")]
 pub use selector::{EpollSelector, PollSelector, SelectSelector};
+pub use time::{Timer, interval, sleep, sleep_until, timeout};
