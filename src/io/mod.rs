@@ -105,8 +105,8 @@ impl<T> Async<T> {
     ///     let len = far.read_with(|mut io| std::io::Read::read(&mut io, &mut buf)).await?;
     ///     assert_eq!(&buf[..len], b"hi");
     ///     Ok::<(), std::io::Error>(())
-    /// })?
-    /// # }
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
     /// # Errors
