@@ -8,3 +8,5 @@ mod backends;
 mod util;
 
 mod fairness;
+mod scenarios;
+mod tasks;
