@@ -8,5 +8,6 @@ mod backends;
 mod util;
 
 mod fairness;
+mod panics;
 mod scenarios;
 mod tasks;
