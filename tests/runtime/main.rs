@@ -4,9 +4,12 @@
 
 #[path = "../util/backends.rs"]
 mod backends;
+#[path = "../util/rerun.rs"]
+mod child;
 #[path = "../util/runtime.rs"]
 mod util;
 
+mod endings;
 mod fairness;
 mod panics;
 mod scenarios;
