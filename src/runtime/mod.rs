@@ -124,9 +124,10 @@ impl Runtime {
             "block_on was called inside a running selkie runtime, which would block it; await \
              the future there, or spawn it"
         );
+        // First, so that the future is dropped inside the runtime, in a panic too.
+        let _running = self.inner.start();
         let future = pin!(future);
         let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
-        let _running = self.inner.start();
         loop {
             let turn = self.inner.turn(None, &mut root);
             self.inner.reactor.end_turn().and(turn)?;

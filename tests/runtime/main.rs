@@ -11,6 +11,7 @@ mod util;
 
 mod endings;
 mod fairness;
+mod nesting;
 mod panics;
 mod scenarios;
 mod tasks;
