@@ -120,7 +120,7 @@ impl Runtime {
     /// Await the future there, or spawn it.
     pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
         assert!(
-            current::get().is_none_or(|inner| !inner.is_running.get()),
+            !current::is_running(),
             "block_on was called inside a running selkie runtime, which would block it; await \
              the future there, or spawn it"
         );

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use selkie::{Async, Builder, Timer, UnobservedPanic, block_on, sleep, spawn, yield_now};
 
-use crate::util::{Trace, build, panic_text, run, run_on, runtime, settle, turn_until};
+use crate::util::{OnDrop, Trace, build, panic_text, run, run_on, runtime, settle, turn_until};
 
 const NO_RUNTIME: &str = "there is no selkie runtime on this thread just now; call this inside \
                           Runtime::block_on, Runtime::enter or a task";
@@ -34,6 +34,19 @@ fn block_on_inside_a_task_is_refused_and_the_task_goes_on() {
         assert_eq!(panic_text(|| block_on(async {})), NESTED_BLOCK_ON);
         assert_eq!(nested.await, 7);
     });
+}
+
+#[test]
+fn block_on_inside_a_task_is_refused_though_another_runtime_was_entered_or_is_dropped() {
+    let [other, dropped] = [runtime(), runtime()];
+    let (sender, told) = std::sync::mpsc::channel();
+    let guard = OnDrop(move || sender.send(panic_text(|| block_on(async {}))).unwrap());
+    dropped.spawn(async { drop(guard) }).detach();
+    run(async move {
+        other.enter(|| assert_eq!(panic_text(|| other.block_on(async {})), NESTED_BLOCK_ON));
+        drop(dropped);
+    });
+    assert_eq!(told.recv().unwrap(), NESTED_BLOCK_ON);
 }
 
 #[test]
