@@ -9,6 +9,7 @@ mod child;
 #[path = "../util/runtime.rs"]
 mod util;
 
+mod driver;
 mod endings;
 mod fairness;
 mod nesting;
@@ -16,3 +17,5 @@ mod panics;
 mod scenarios;
 mod tasks;
 mod threads;
+mod wakers;
+mod wakes;
