@@ -9,6 +9,7 @@ mod child;
 #[path = "../util/runtime.rs"]
 mod util;
 
+mod budget;
 mod driver;
 mod endings;
 mod fairness;
