@@ -46,6 +46,8 @@ pub(crate) struct Executor {
     queue: RefCell<VecDeque<Runnable>>,
     /// One waker of each task that waits, to reach it when the executor ends.
     waiting: RefCell<SlotMap<DefaultKey, Waker>>,
+    /// True while no loop is looking at the queue: who puts a task there rouses one.
+    is_resting: Cell<bool>,
     is_closing: Cell<bool>,
 }
 
@@ -90,14 +92,17 @@ where
 /// Puts a task that can go on into the queue: without lock or system call on its own thread.
 fn schedule<C: Current>(shared: &Arc<Shared>, runnable: Runnable) {
     let mut runnable = Some(runnable);
-    C::with(|executor| {
+    let is_resting = C::with(|executor| {
         if executor.serves(shared) {
             executor.queue.borrow_mut().extend(runnable.take());
         }
+        executor.is_resting.get()
     });
     if let Some(runnable) = runnable {
         // The future may be `!Send`, and its thread has no loop any more that could drop it.
         shared.inbox.push(runnable).unwrap_or_else(leak);
+    } else if is_resting == Some(true) {
+        shared.inbox.rouse();
     }
 }
 
@@ -107,6 +112,7 @@ impl Executor {
             shared: Arc::new(shared),
             queue: RefCell::default(),
             waiting: RefCell::default(),
+            is_resting: Cell::new(true),
             is_closing: Cell::new(false),
         }
     }
@@ -132,8 +138,25 @@ impl Executor {
             drop(runnable);
         } else {
             self.queue.borrow_mut().push_back(runnable);
+            if self.is_resting.get() {
+                self.shared.inbox.rouse();
+            }
         }
         task
+    }
+
+    /// A loop looks at the queue from now on.
+    pub(crate) fn start(&self) {
+        self.is_resting.set(false);
+    }
+
+    /// No loop looks at the queue any more: rouses one, if something is left in it.
+    pub(crate) fn rest(&self) {
+        self.is_resting.set(true);
+        self.shared.inbox.fall_asleep();
+        if self.has_ready_tasks() {
+            self.shared.inbox.rouse();
+        }
     }
 
     /// Remembers a task that waits.

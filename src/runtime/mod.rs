@@ -201,8 +201,8 @@ impl Runtime {
 
 impl AsFd for Runtime {
     /// A descriptor to watch, by level, in a foreign loop: readable when a [`turn`](Runtime::turn)
-    /// would do something because of I/O, of a wake-up from another thread or from outside a
-    /// turn, and, with [`Builder::timer_fd`], of a timer.
+    /// would do something because of I/O, of a task that was woken or spawned outside a turn,
+    /// wherever, or left by one, and, with [`Builder::timer_fd`], of a timer.
     ///
     /// # Panics
     /// If the back end has none: poll(2) and select(2) are calls, not things. Choose another
@@ -260,6 +260,7 @@ impl Inner {
             "a turn of this runtime was called inside one of its own tasks; return to the loop \
              instead, or spawn another task"
         );
+        self.executor.start();
         let _entered = current::enter(Rc::clone(self));
         Running { inner: Rc::clone(self), _entered }
     }
@@ -312,14 +313,11 @@ impl Inner {
     }
 
     /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
-    /// readable.
+    /// readable, and so does what is left.
     fn rest(&self) {
         // Has been called, and its error returned, unless this is a panic.
         let _ = self.reactor.end_turn();
-        let inbox = &self.executor.shared().inbox;
-        if !inbox.fall_asleep() {
-            inbox.notify();
-        }
+        self.executor.rest();
     }
 }
 

@@ -9,7 +9,11 @@ mod child;
 #[path = "../util/runtime.rs"]
 mod util;
 
+#[cfg(not(miri))]
+mod alarm;
 mod budget;
+#[cfg(not(miri))]
+mod descriptor;
 mod driver;
 mod endings;
 mod fairness;
@@ -18,5 +22,6 @@ mod panics;
 mod scenarios;
 mod tasks;
 mod threads;
+mod turns;
 mod wakers;
 mod wakes;
