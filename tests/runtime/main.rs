@@ -11,12 +11,18 @@ mod util;
 
 #[cfg(not(miri))]
 mod alarm;
+#[cfg(not(miri))]
 mod budget;
+#[cfg(not(miri))]
+mod builder;
 #[cfg(not(miri))]
 mod descriptor;
 mod driver;
 mod endings;
+#[cfg(not(miri))]
 mod fairness;
+#[cfg(not(miri))]
+mod loops;
 mod nesting;
 mod panics;
 mod scenarios;

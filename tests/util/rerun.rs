@@ -1,7 +1,7 @@
 //! One test of this binary in a process of its own.
 
 use std::env;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
@@ -9,12 +9,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::util::DEADLINE;
 
-/// Runs the test `name` alone, on the main thread of another process in which the variable
-/// `marker` is set, and ends the process if it does not end by itself.
+/// Runs the test `name` alone, in a process in which the variable `marker` is "1", and ends that
+/// process if it does not end by itself.
 pub fn run_test_alone(name: &str, marker: &str) -> ExitStatus {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "--test-threads=1", name])
         .env(marker, "1")
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let pid = Pid::from_child(&child);
