@@ -123,8 +123,9 @@ impl Exchange {
     fn new(number: u64) -> Self {
         let mut message = [0; MESSAGE];
         for (index, word) in (0_u64..).zip(message.chunks_exact_mut(8)) {
-            // Any odd factor keeps them apart; this one, of the golden ratio, fills all bytes.
+            // Odd factor and shift keep different numbers different, and fill all bytes.
             let mixed = (number << 8 | index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = mixed ^ mixed >> 32;
             word.copy_from_slice(&mixed.to_le_bytes());
         }
         Self { number, message, sent: 0, received: 0 }
