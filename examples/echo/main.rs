@@ -51,6 +51,7 @@ fn run() -> io::Result<()> {
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };
-    eprintln!("echo: {error}");
+    eprintln!("the echo ended early: {error}");
+    eprintln!("it needs TCP on 127.0.0.1 and about 120 descriptors (see `ulimit -n`)");
     ExitCode::FAILURE
 }
