@@ -15,7 +15,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-use async_task::Runnable;
+/// A task that can go on. It knows the executor that it belongs to.
+pub(crate) type Runnable = async_task::Runnable<Arc<Shared>>;
+
 use slotmap::{DefaultKey, SlotMap};
 
 pub(crate) use self::inbox::Inbox;
@@ -70,33 +72,44 @@ where
     F::Output: 'static,
     C: Current,
 {
-    let schedule = move |runnable| schedule::<C>(&shared, runnable);
     let future = TaskFuture::<F, C>::new(future);
+    // A schedule function that captures nothing spares async-task a reference count on each wake;
+    // the metadata is where the executor is found instead.
+    let builder = async_task::Builder::new().metadata(shared);
     // SAFETY: `spawn_unchecked` needs, for a future that is not `Send`, that the `Runnable` is
     // used and dropped on the thread that spawned it; and `Send`, `Sync` and `'static` of the
-    // schedule function, for wakers go anywhere: it owns an `Arc<Shared>` alone, which is all of
-    // these, and the future is `'static`. Runnables reach `Executor::queue`, which never leaves
-    // its thread, or the inbox, which only the executor's thread empties, and which leaks, on
-    // whatever thread, what comes after the executor is gone. `Shared` is not dropped with
-    // runnables in its inbox: each of them owns a reference to it. Who could break it: a caller
-    // that sends the `Runnable` elsewhere (`Remote::spawn` does, before the first poll, when the
-    // future is a `Send` closure), and code that runs or drops what it finds in the inbox.
-    let (runnable, task) = unsafe { async_task::spawn_unchecked(future, schedule) };
+    // schedule function, for wakers go anywhere: it captures nothing, the metadata is an
+    // `Arc<Shared>`, which is all of these, and the future is `'static`. Runnables reach
+    // `Executor::queue`, which never leaves its thread, or the inbox, which only the executor's
+    // thread empties, and which leaks, on whatever thread, what comes after the executor is gone.
+    // `Shared` is not dropped with runnables in its inbox: each of them owns a reference to it.
+    // Who could break it: a caller that sends the `Runnable` elsewhere (`Remote::spawn` does,
+    // before the first poll, when the future is a `Send` closure), and code that runs or drops
+    // what it finds in the inbox.
+    let (runnable, task) = unsafe { builder.spawn_unchecked(|_| future, schedule::<C>) };
     (runnable, Task::new(task.fallible()))
 }
 
 /// Puts a task that can go on into the queue: without lock or system call on its own thread.
-fn schedule<C: Current>(shared: &Arc<Shared>, runnable: Runnable) {
-    let mut runnable = Some(runnable);
+fn schedule<C: Current>(runnable: Runnable) {
+    let mut elsewhere = Some(runnable);
     C::with(|executor| {
-        if executor.serves(shared) {
-            executor.queue.borrow_mut().extend(runnable.take());
+        if let Some(runnable) = elsewhere.take_if(|r| executor.serves(r.metadata())) {
+            executor.queue.borrow_mut().push_back(runnable);
         }
     });
-    if let Some(runnable) = runnable {
-        // The future may be `!Send`, and its thread has no loop any more that could drop it.
-        shared.inbox.push(runnable).unwrap_or_else(leak);
+    if let Some(runnable) = elsewhere {
+        send(runnable);
     }
+}
+
+/// Hands a task over to its executor's thread.
+#[cold]
+fn send(runnable: Runnable) {
+    // Once the runnable is in the inbox, its thread may end the task, and the metadata.
+    let shared = Arc::clone(runnable.metadata());
+    // The future may be `!Send`, and its thread has no loop any more that could drop it.
+    shared.inbox.push(runnable).unwrap_or_else(leak);
 }
 
 impl Executor {

@@ -32,11 +32,11 @@ pub(super) type Payload = Box<dyn Any + Send>;
 /// Awaiting `&mut task` may be given up and begun again: the value is kept until it is taken.
 #[must_use = "a task that is dropped is cancelled; await it, or let it go with .detach()"]
 pub struct Task<T> {
-    task: FallibleTask<Result<T, Panicked>>,
+    task: FallibleTask<Result<T, Panicked>, Arc<Shared>>,
 }
 
 impl<T> Task<T> {
-    pub(super) fn new(task: FallibleTask<Result<T, Panicked>>) -> Self {
+    pub(super) fn new(task: FallibleTask<Result<T, Panicked>, Arc<Shared>>) -> Self {
         Self { task }
     }
 

@@ -12,7 +12,9 @@ use std::task::{Context, Poll};
 
 use futures::io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutdown};
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown,
+};
 
 use super::Async;
 use crate::reactor::Direction;
@@ -22,7 +24,22 @@ use crate::reactor::Direction;
 /// A read of one that returns less than it could hold has taken all there was. That is not so
 /// for a terminal, a pipe of packets, or a descriptor of records.
 fn is_stream_socket<T: 'static>() -> bool {
-    [TypeId::of::<TcpStream>(), TypeId::of::<UnixStream>()].contains(&TypeId::of::<T>())
+    let this = TypeId::of::<T>();
+    this == TypeId::of::<TcpStream>() || this == TypeId::of::<UnixStream>()
+}
+
+/// Reads from `io`.
+#[inline]
+fn read<T: AsFd + 'static>(io: &T, buf: &mut [u8]) -> io::Result<usize>
+where
+    for<'a> &'a T: Read,
+{
+    if is_stream_socket::<T>() {
+        let (len, _) = recv(io, buf, RecvFlags::empty())?;
+        Ok(len)
+    } else {
+        (&mut &*io).read(buf)
+    }
 }
 
 /// Writes to `io`; to a socket with `MSG_NOSIGNAL`, as a plug-in cannot know whether its host
@@ -64,11 +81,11 @@ where
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut io = self.get_ref();
+        let io = self.get_ref();
         if is_stream_socket::<T>() {
-            self.registration.poll_read(cx, buf.len(), || io.read(buf))
+            self.registration.poll_read(cx, buf.len(), || read(io, buf))
         } else {
-            self.registration.poll_io(Direction::Read, None, cx, || io.read(buf))
+            self.registration.poll_io(Direction::Read, None, cx, || read(io, buf))
         }
     }
 

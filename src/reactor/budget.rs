@@ -14,31 +14,48 @@ use std::task::{Context, Poll};
 pub(crate) const OPERATIONS_PER_POLL: NonZeroU32 = NonZeroU32::new(32).expect("not zero");
 
 /// Counts the operations that the task that is being polled has left.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Budget {
-    /// `None`: no task of the runtime is being polled, there is no limit.
-    left: Cell<Option<u32>>,
+    /// [`NO_LIMIT`] while no task of the runtime is being polled.
+    left: Cell<u64>,
+}
+
+/// Lifts the limit when it is dropped: at the end of a batch of polls, in a panic too.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Limited<'b>(&'b Budget);
+
+impl Drop for Limited<'_> {
+    fn drop(&mut self) {
+        self.0.left.set(NO_LIMIT);
+    }
+}
+
+/// More than can be counted down.
+const NO_LIMIT: u64 = u64::MAX;
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: Cell::new(NO_LIMIT) }
+    }
 }
 
 impl Budget {
-    /// Runs `poll`, a poll of one task, with a full budget.
+    /// The next task is about to be polled: it has this many operations.
     #[inline]
-    pub(crate) fn limit<R>(&self, operations: u32, poll: impl FnOnce() -> R) -> R {
-        /// Gives the outer poll its budget back, in a panic too.
-        struct Restore<'b>(&'b Budget, Option<u32>);
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                self.0.left.set(self.1);
-            }
-        }
-        let _restore = Restore(self, self.left.replace(Some(operations)));
-        poll()
+    pub(crate) fn refill(&self, operations: u32) {
+        self.left.set(operations.into());
+    }
+
+    /// Begins a batch of polls; at its end, when the guard is dropped, the limit is lifted.
+    pub(crate) fn limited(&self) -> Limited<'_> {
+        Limited(self)
     }
 
     /// Pending, with a wake-up on the way, if the budget is spent.
     #[inline]
     pub(crate) fn poll_proceed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.left.get() == Some(0) {
+        if self.left.get() == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -48,7 +65,7 @@ impl Budget {
     /// Counts one operation that succeeded.
     #[inline]
     pub(crate) fn spend(&self) {
-        self.left.set(self.left.get().map(|left| left.saturating_sub(1)));
+        self.left.set(self.left.get().saturating_sub(1));
     }
 }
 
@@ -69,16 +86,13 @@ mod tests {
     #[test]
     fn a_poll_yields_when_its_operations_are_spent_and_outside_there_is_no_limit() {
         let budget = Budget::default();
-        assert_eq!(budget.limit(5, || operations_until_yield(&budget, 100)), 5);
-        assert_eq!(operations_until_yield(&budget, 100), 100);
-    }
-
-    #[test]
-    fn a_poll_inside_a_poll_leaves_the_outer_budget_as_it_was() {
-        let budget = Budget::default();
-        budget.limit(5, || {
-            assert_eq!(budget.limit(2, || operations_until_yield(&budget, 100)), 2);
+        {
+            let _batch = budget.limited();
+            budget.refill(5);
             assert_eq!(operations_until_yield(&budget, 100), 5);
-        });
+            budget.refill(2);
+            assert_eq!(operations_until_yield(&budget, 100), 2);
+        }
+        assert_eq!(operations_until_yield(&budget, 100), 100);
     }
 }

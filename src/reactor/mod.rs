@@ -181,10 +181,13 @@ impl Reactor {
         id: Option<WaiterId>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Tick>> {
-        self.check_open()?;
-        if !source.is_waiting(direction, id, cx.waker()) {
+        if self.state.get() == State::Closed {
+            return Poll::Ready(Err(closed()));
+        }
+        let waiters = source.waiters(direction);
+        if !waiters.has(id, cx.waker()) {
             let waker = cx.waker().clone();
-            drop(source.put_waiter(direction, id, waker));
+            drop(waiters.put(id, waker));
         }
         if self.arming == Arming::FollowsWaiters {
             self.arm(source)?;
@@ -194,12 +197,12 @@ impl Reactor {
 
     /// A name for a waiter that may leave.
     pub(crate) fn new_waiter(&self, source: &Source, direction: Direction) -> WaiterId {
-        source.new_waiter(direction)
+        source.waiters(direction).new_id()
     }
 
     /// Takes a waiter out that gives up.
     pub(crate) fn remove_waiter(&self, source: &Source, direction: Direction, id: WaiterId) {
-        drop(source.remove_waiter(direction, id));
+        drop(source.waiters(direction).remove(id));
     }
 
     /// Has the system watch what is waited for, if it does not already.
@@ -330,14 +333,7 @@ impl Reactor {
     }
 
     fn check_open(&self) -> io::Result<()> {
-        if self.state.get() == State::Closed {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the runtime of this source is gone, so nothing can be waited for; drop the \
-                 source before its runtime, or use it without waiting",
-            ));
-        }
-        Ok(())
+        if self.state.get() == State::Closed { Err(closed()) } else { Ok(()) }
     }
 
     /// Drops all wakers and registrations; what is still alive outside can wait no more.
@@ -357,13 +353,23 @@ impl Reactor {
     }
 }
 
+#[cold]
+fn closed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "the runtime of this source is gone, so nothing can be waited for; drop the source before \
+         its runtime, or use it without waiting",
+    )
+}
+
 /// Wakes all of `due`, the rest too if a waker panics; the first panic goes on at the end.
 fn wake_all(due: &mut Vec<Waker>) {
     let mut panicked = None;
-    for waker in due.drain(..) {
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            panicked.get_or_insert(payload);
-        }
+    let mut due = due.drain(..);
+    while let Err(payload) =
+        panic::catch_unwind(AssertUnwindSafe(|| due.by_ref().for_each(Waker::wake)))
+    {
+        panicked.get_or_insert(payload);
     }
     if let Some(payload) = panicked {
         panic::resume_unwind(payload);

@@ -284,21 +284,25 @@ impl Inner {
     /// Polls the root and the tasks that can go on, in turns, at most `polls_per_turn` times.
     fn run_batch(&self, root: &mut impl Root) -> usize {
         let budget = self.reactor.budget();
+        let _limited = budget.limited();
         let mut polls = 0;
         while polls < self.polls_per_turn as usize {
-            let before = polls;
-            if root.is_woken() {
+            let root_is_woken = root.is_woken();
+            if root_is_woken {
                 polls += 1;
-                if budget.limit(self.operations_per_poll, || root.poll()) {
+                budget.refill(self.operations_per_poll);
+                if root.poll() {
                     break;
                 }
             }
-            if let Some(runnable) = self.executor.pop() {
-                polls += 1;
-                budget.limit(self.operations_per_poll, || runnable.run());
-            }
-            if polls == before {
-                break;
+            match self.executor.pop() {
+                Some(runnable) => {
+                    polls += 1;
+                    budget.refill(self.operations_per_poll);
+                    runnable.run();
+                }
+                None if root_is_woken => {}
+                None => break,
             }
         }
         polls
