@@ -8,5 +8,8 @@
 #[path = "../util/mod.rs"]
 mod util;
 
+mod hang_up;
+mod modes;
+mod readiness;
 mod registering;
 mod timeouts;
