@@ -8,8 +8,10 @@
 #[path = "../util/mod.rs"]
 mod util;
 
+mod batch;
 mod hang_up;
 mod modes;
+mod notifier;
 mod readiness;
 mod registering;
 mod timeouts;
