@@ -152,6 +152,7 @@ impl Backend for EpollBackend {
     }
 
     fn reset(&mut self) -> io::Result<()> {
+        self.eventfd.settle();
         let fresh = Self::open_set(&self.eventfd)?;
         // Keeps the number, so that `descriptor` stays good for who polls it by number.
         Ok(dup3(&fresh, &mut self.epoll, DupFlags::CLOEXEC)?)
