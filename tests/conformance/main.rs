@@ -8,7 +8,9 @@
 #[path = "../util/mod.rs"]
 mod util;
 
+mod bad_input;
 mod batch;
+mod closed_behind;
 mod hang_up;
 mod modes;
 mod notifier;
