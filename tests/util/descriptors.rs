@@ -24,7 +24,9 @@ pub fn limit() -> u64 {
         if soft < WANTED && setrlimit(Resource::RLIMIT_NOFILE, WANTED, hard.max(WANTED)).is_err() {
             setrlimit(Resource::RLIMIT_NOFILE, hard.min(WANTED), hard).unwrap();
         }
-        getrlimit(Resource::RLIMIT_NOFILE).unwrap().0.min(WANTED)
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).unwrap().0.min(WANTED);
+        assert!(limit >= 4_096, "{limit} descriptors are too few for these tests; ulimit -n 4096");
+        limit
     })
 }
 

@@ -30,7 +30,7 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// For what must not happen. Every loopback event used here is there before the call that
 /// causes it returns, so this only has to be long enough to tell sleep from a busy loop.
-pub const SILENCE: Duration = Duration::from_millis(20);
+pub const SILENCE: Duration = Duration::from_millis(15);
 
 /// What a zero-timeout select finds, in the order of the keys.
 #[track_caller]

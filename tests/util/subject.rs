@@ -1,5 +1,6 @@
 //! The back ends under test, and the macro that runs a test on each of them.
 
+use std::io;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
 
@@ -17,7 +18,11 @@ pub trait Subject: 'static {
     const NAME: &str;
     const KIND: BackendKind;
 
-    fn open() -> Self::Backend;
+    fn try_open() -> io::Result<Self::Backend>;
+
+    fn open() -> Self::Backend {
+        Self::try_open().unwrap()
+    }
 
     fn selector<S: AsFd, D>() -> Selector<S, D, Self::Backend> {
         Selector::with_backend(Self::open())
@@ -57,8 +62,8 @@ macro_rules! subjects {
                 const NAME: &str = $name;
                 const KIND: BackendKind = BackendKind::$kind;
 
-                fn open() -> Self {
-                    Open::open().unwrap()
+                fn try_open() -> io::Result<Self> {
+                    Open::open()
                 }
             }
 
@@ -67,8 +72,8 @@ macro_rules! subjects {
                 const NAME: &str = $boxed;
                 const KIND: BackendKind = BackendKind::$kind;
 
-                fn open() -> Self::Backend {
-                    BackendKind::$kind.open().unwrap()
+                fn try_open() -> io::Result<Self::Backend> {
+                    BackendKind::$kind.open()
                 }
             }
         )*
