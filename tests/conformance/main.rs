@@ -8,6 +8,7 @@
 #[path = "../util/mod.rs"]
 mod util;
 
+mod aliases;
 mod bad_input;
 mod batch;
 mod closed_behind;
@@ -17,6 +18,7 @@ mod many;
 mod modes;
 mod nested;
 mod notifier;
+mod own_backend;
 mod readiness;
 mod registering;
 mod timeouts;
