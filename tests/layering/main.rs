@@ -102,10 +102,11 @@ impl House {
                 needs.entry(module).or_default().insert(target);
             }
         }
-        // What needs nothing that is left is in no circle.
+        // What needs nothing that is left, or is not needed by it, is in no circle.
         while let Some(free) = needs.iter().find_map(|(module, targets)| {
-            let is_free = !targets.iter().any(|target| needs.contains_key(target));
-            is_free.then_some(*module)
+            let needs_some = targets.iter().any(|target| needs.contains_key(target));
+            let is_needed = needs.values().any(|targets| targets.contains(module));
+            (!needs_some || !is_needed).then_some(*module)
         }) {
             needs.remove(free);
         }
