@@ -106,7 +106,7 @@ pub(super) fn refused(fd: RawFd, backend: &str, cause: io::Error) -> io::Error {
         ),
         Some(Errno::LOOP | Errno::INVAL) => format!(
             "fd {fd} cannot be watched by the {backend} back end: {cause}; a selector cannot be \
-             registered in itself, nor more than five deep"
+             registered in itself, nor more than three deep"
         ),
         _ => return cause,
     };

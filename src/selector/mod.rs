@@ -127,6 +127,8 @@ enum KernelSet {
     /// A registration by level could not be removed, since its descriptor was closed too early:
     /// if a duplicate keeps it alive, it may report for ever.
     MayHaveOrphans,
+    /// It was made anew and an error came in between: registrations are missing in it.
+    Incomplete,
 }
 
 /// Whether a batch had events of registrations that are gone.
@@ -264,6 +266,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         // back all the same; what the kernel may have kept is dealt with when it shows.
         if self.backend.unregister(token, watched(entry.fd)).is_err()
             && entry.key.mode == Mode::Level
+            && self.kernel_set == KernelSet::InStep
         {
             self.kernel_set = KernelSet::MayHaveOrphans;
         }
@@ -285,6 +288,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         timeout: Option<Duration>,
     ) -> io::Result<Iter<'e>> {
         self.follow(&events.batch);
+        if self.kernel_set == KernelSet::Incomplete {
+            self.register_all_anew()?;
+        }
         let deadline = Deadline::after(timeout);
         let mut remaining = timeout;
         loop {
@@ -340,6 +346,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// Rids the system's set of registrations that cannot be named any more.
     fn register_all_anew(&mut self) -> io::Result<()> {
         self.backend.reset()?;
+        self.kernel_set = KernelSet::Incomplete;
         for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.armed) {
             let SelectorKey { interest, mode, .. } = entry.key;
             match self.backend.register(Token::of(slot), watched(entry.fd), interest, mode) {
