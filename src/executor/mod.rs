@@ -166,6 +166,12 @@ impl Executor {
         self.queue.borrow_mut().pop_front()
     }
 
+    /// How many tasks can go on, but for those that other threads have woken just now.
+    #[inline]
+    pub(crate) fn queue_len(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
     /// True if a task can go on.
     pub(crate) fn has_ready_tasks(&self) -> bool {
         !self.queue.borrow().is_empty() || self.shared.inbox.has_items()

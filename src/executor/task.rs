@@ -103,8 +103,10 @@ impl Panicked {
 impl Drop for Panicked {
     fn drop(&mut self) {
         if let (Some(payload), Some(shared)) = (self.payload.take(), &self.shared) {
-            shared.panics.report(payload);
-            shared.inbox.rouse();
+            // Not `rouse`: a loop that is about to sleep looks for items, not for panics.
+            if shared.panics.report(payload) {
+                shared.inbox.notify();
+            }
         }
     }
 }
@@ -122,15 +124,18 @@ impl PanicLog {
         Self { keeps, first: Mutex::new(None) }
     }
 
-    fn report(&self, payload: Payload) {
+    /// True if this is a panic for the runtime to go on with.
+    fn report(&self, payload: Payload) -> bool {
         if !self.keeps {
-            return;
+            return false;
         }
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = if first.is_none() { first.replace(payload) } else { Some(payload) };
         drop(first);
+        let is_kept = unused.is_none();
         // Only now: a payload is user code.
         drop(unused);
+        is_kept
     }
 
     /// Takes the panic that was kept.

@@ -281,28 +281,32 @@ impl Inner {
         Ok(Turn { events, timers, polls, more: self.executor.has_ready_tasks() })
     }
 
-    /// Polls the root and the tasks that can go on, in turns, at most `polls_per_turn` times.
+    /// Polls the root, then the tasks that can go on by then, and so on, in all
+    /// `polls_per_turn` times.
     fn run_batch(&self, root: &mut impl Root) -> usize {
         let budget = self.reactor.budget();
         let _limited = budget.limited();
+        let most = self.polls_per_turn as usize;
         let mut polls = 0;
-        while polls < self.polls_per_turn as usize {
-            let root_is_woken = root.is_woken();
-            if root_is_woken {
+        while polls < most {
+            let before = polls;
+            if root.is_woken() {
                 polls += 1;
                 budget.refill(self.operations_per_poll);
                 if root.poll() {
                     break;
                 }
             }
-            match self.executor.pop() {
-                Some(runnable) => {
-                    polls += 1;
-                    budget.refill(self.operations_per_poll);
-                    runnable.run();
-                }
-                None if root_is_woken => {}
-                None => break,
+            // A whole round, so that a root that yields lets all the others go first; and one
+            // task in any case, if the root has had the last poll.
+            for _ in 0..self.executor.queue_len().min((most - polls).max(1)) {
+                let Some(runnable) = self.executor.pop() else { break };
+                polls += 1;
+                budget.refill(self.operations_per_poll);
+                runnable.run();
+            }
+            if polls == before {
+                break;
             }
         }
         polls

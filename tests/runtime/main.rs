@@ -1,0 +1,13 @@
+//! The executor and the runtime: tasks, the traps of such systems, fairness, and the contract
+//! with a foreign loop. All of it holds on every back end; run it with each of
+//! `SELKIE_BACKEND=epoll|poll|select|polling`.
+
+#[path = "../util/backends.rs"]
+mod backends;
+#[path = "../util/runtime.rs"]
+mod util;
+
+mod fairness;
+mod panics;
+mod scenarios;
+mod tasks;
