@@ -1,0 +1,13 @@
+//! Async sources, sockets and the clock, as a task sees them, on the back end that
+//! `SELKIE_BACKEND` names.
+//!
+//! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
+//! counts; elsewhere it runs in `block_on`.
+
+mod source;
+
+#[path = "../util/child.rs"]
+#[allow(dead_code)]
+mod child;
+#[path = "../util/async_io.rs"]
+mod util;
