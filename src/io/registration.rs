@@ -122,7 +122,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        drop(self.reactor.unregister(&self.source));
+        self.reactor.unregister(&self.source);
         // A descriptor that others share, such as standard input, must not stay non-blocking. A
         // socket is shared by its clones, in this program, whose loop they would block.
         if let Found::Blocking(io) = &self.found

@@ -5,7 +5,9 @@
 //! counts; elsewhere it runs in `block_on`.
 
 mod flags;
+mod reentrance;
 mod source;
+mod waiting;
 
 #[path = "../util/child.rs"]
 #[allow(dead_code)]

@@ -1,12 +1,13 @@
 //! Helpers of the async tests: ways to run one, loopback pairs, and a waker that counts.
 
+use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -19,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::time::{ClockId, clock_gettime};
 use selkie::selector::BackendKind;
-use selkie::{Async, Runtime, timeout};
+use selkie::{Async, Runtime, sleep};
 use socket2::Socket;
 
 /// For what has to happen. Only a failing test waits for it.
@@ -32,8 +33,18 @@ pub const SILENCE: Duration = Duration::from_millis(20);
 #[track_caller]
 pub fn run(test: impl AsyncFnOnce() + Send + 'static) {
     on_own_thread(move || {
-        let ended = selkie::block_on(async { timeout(DEADLINE, test()).await });
-        ended.unwrap().expect("the test waits for what does not come");
+        let ended = async {
+            let (mut test, mut late) = (pin!(test()), sleep(DEADLINE));
+            poll_fn(|cx| {
+                // The clock goes first: that its event is the one that makes the test go on must
+                // not hide that another one was lost.
+                let is_late = Pin::new(&mut late).poll(cx).is_ready();
+                assert!(!is_late, "the test waits for what does not come");
+                test.as_mut().poll(cx)
+            })
+            .await
+        };
+        selkie::block_on(ended).unwrap();
     });
 }
 
