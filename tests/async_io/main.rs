@@ -7,6 +7,7 @@
 mod flags;
 mod reentrance;
 mod source;
+mod stream;
 mod waiting;
 
 #[path = "../util/child.rs"]
