@@ -1,13 +1,14 @@
 //! Layer 4: a source's place in its reactor, and the one loop that all operations share.
 //! Imports `runtime` and `reactor`. Invariant: registered from its making to its drop, and the
-//! descriptor's blocking mode is then what it was before.
+//! descriptor's blocking mode is then what it was before, though the runtime be gone by then.
 
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 
 use crate::reactor::{Direction, Reactor, Source, Tick, WaiterId};
 use crate::runtime::current_reactor;
@@ -19,9 +20,8 @@ pub(super) struct Registration {
 }
 
 /// How the descriptor was when it came, and is to be left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    Blocking,
+    Blocking(Rc<dyn AsFd>),
     NonBlocking,
 }
 
@@ -40,9 +40,19 @@ impl Registration {
         let mut registration = Self::nonblocking(Rc::clone(&io))?;
         if !flags.contains(OFlags::NONBLOCK) {
             fcntl_setfl(&*io, flags | OFlags::NONBLOCK)?;
-            registration.found = Found::Blocking;
+            registration.found = Found::Blocking(io);
         }
         Ok(registration)
+    }
+
+    /// Makes the descriptor blocking again, if it was.
+    pub(super) fn restore(&mut self) {
+        if let Found::Blocking(io) = mem::replace(&mut self.found, Found::NonBlocking)
+            && let Ok(flags) = fcntl_getfl(&io)
+        {
+            // Fails only if it was closed behind our back.
+            let _ = fcntl_setfl(&io, flags - OFlags::NONBLOCK);
+        }
     }
 
     pub(super) fn new_waiter(&self, direction: Direction) -> WaiterId {
@@ -112,14 +122,13 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let io = self.reactor.unregister(&self.source);
-        if self.found == Found::Blocking
-            && let Some(io) = io
-            && let Ok(flags) = fcntl_getfl(&*io)
+        self.reactor.unregister(&self.source);
+        // A descriptor that others share, such as standard input, must not stay non-blocking. A
+        // socket is shared by its clones, in this program, whose loop they would block.
+        if let Found::Blocking(io) = &self.found
+            && fstat(io).is_ok_and(|stat| !FileType::from_raw_mode(stat.st_mode).is_socket())
         {
-            // A descriptor that others share, such as standard input, must not stay
-            // non-blocking. Fails only if it was closed behind our back.
-            let _ = fcntl_setfl(&*io, flags - OFlags::NONBLOCK);
+            self.restore();
         }
     }
 }

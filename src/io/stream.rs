@@ -3,6 +3,7 @@
 //! as "drained" for stream sockets only.
 
 use std::any::TypeId;
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -124,6 +125,12 @@ where
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut io = self.get_ref();
+        // Tried even if there is no room to write: most have nothing to flush, and `poll_close`
+        // must not wait for a peer that does not read.
+        match io.flush() {
+            Err(error) if [WouldBlock, Interrupted].contains(&error.kind()) => {}
+            result => return Poll::Ready(result),
+        }
         self.registration.poll_io(Direction::Write, None, cx, || io.flush())
     }
 

@@ -146,14 +146,16 @@ impl Reactor {
         Ok(source)
     }
 
-    /// Stops watching, and returns what was watched; waiters are dropped, not woken.
-    pub(crate) fn unregister(&self, source: &Source) -> Option<Rc<dyn AsFd>> {
-        let key = source.key()?;
+    /// Stops watching. Whoever still waits is woken, to find that there is nothing to wait for.
+    pub(crate) fn unregister(&self, source: &Source) {
+        let Some(key) = source.key() else { return };
         source.set_key(None);
+        // Gone in any case: the only error is that it was gone before.
         let registration = self.selector.borrow_mut().unregister(key);
-        let mut dropped = Vec::new();
-        source.take_waiters(&mut dropped);
-        registration.ok().map(|registration| registration.source)
+        let mut left_behind = Vec::new();
+        source.take_waiters(&mut left_behind);
+        drop(registration);
+        wake_all(&mut left_behind);
     }
 
     /// Waits until `direction` is worth trying; returns the tick to [`Source::clear`] it with.
@@ -336,20 +338,21 @@ impl Reactor {
         if self.state.get() == State::Closed { Err(closed()) } else { Ok(()) }
     }
 
-    /// Drops all wakers and registrations; what is still alive outside can wait no more.
+    /// Drops all registrations and timers; what is still alive outside, in another runtime
+    /// perhaps, is woken, and can wait no more.
     pub(crate) fn close(&self) {
         self.state.set(State::Closed);
-        let mut dropped = self.due.take();
-        let timers = self.timers.take();
+        let mut left_behind = self.due.take();
+        left_behind.extend(self.timers.take().into_values());
         let keys: Vec<_> = self.selector.borrow().iter().map(|(key, _)| key).collect();
         for key in keys {
             let registration = self.selector.borrow_mut().unregister(key);
             if let Ok(Some(source)) = registration.map(|registration| registration.data) {
                 source.set_key(None);
-                source.take_waiters(&mut dropped);
+                source.take_waiters(&mut left_behind);
             }
         }
-        drop(timers);
+        wake_all(&mut left_behind);
     }
 }
 

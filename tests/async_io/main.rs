@@ -1,0 +1,17 @@
+//! Async sources, sockets and the clock, as a task sees them, on the back end that
+//! `SELKIE_BACKEND` names.
+//!
+//! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
+//! counts; elsewhere it runs in `block_on`.
+
+mod flags;
+mod reentrance;
+mod source;
+mod stream;
+mod waiting;
+
+#[path = "../util/child.rs"]
+#[allow(dead_code)]
+mod child;
+#[path = "../util/async_io.rs"]
+mod util;
