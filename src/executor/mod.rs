@@ -27,8 +27,9 @@ use self::task::{TaskFuture, leak};
 pub(crate) trait Current: 'static {
     fn get() -> Option<Rc<Executor>>;
 
-    /// As `get`, lent: `f` runs under a borrow and must not call out.
-    fn with<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
+    /// As `get`, lent, and only if a turn of it is on the stack, which will see what `f` leaves in
+    /// its queue: `f` runs under a borrow and must not call out.
+    fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
 }
 
 /// The part of an executor that other threads reach.
@@ -85,10 +86,11 @@ where
     (runnable, Task::new(task.fallible()))
 }
 
-/// Puts a task that can go on into the queue: without lock or system call on its own thread.
+/// Puts a task that can go on into the queue: within a turn without lock or system call, else by
+/// the inbox, which rouses the loop.
 fn schedule<C: Current>(shared: &Arc<Shared>, runnable: Runnable) {
     let mut runnable = Some(runnable);
-    C::with(|executor| {
+    C::with_running(|executor| {
         if executor.serves(shared) {
             executor.queue.borrow_mut().extend(runnable.take());
         }
