@@ -29,8 +29,9 @@ use self::task::{TaskFuture, leak};
 pub(crate) trait Current: 'static {
     fn get() -> Option<Rc<Executor>>;
 
-    /// As `get`, lent: `f` runs under a borrow and must not call out.
-    fn with<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
+    /// As `get`, lent, and only if a turn of it is on the stack, which will see what `f` leaves in
+    /// its queue: `f` runs under a borrow and must not call out.
+    fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
 }
 
 /// The part of an executor that other threads reach.
@@ -90,10 +91,11 @@ where
     (runnable, Task::new(task.fallible()))
 }
 
-/// Puts a task that can go on into the queue: without lock or system call on its own thread.
+/// Puts a task that can go on into the queue: within a turn without lock or system call, else by
+/// the inbox, which rouses the loop.
 fn schedule<C: Current>(runnable: Runnable) {
     let mut elsewhere = Some(runnable);
-    C::with(|executor| {
+    C::with_running(|executor| {
         if let Some(runnable) = elsewhere.take_if(|r| executor.serves(r.metadata())) {
             executor.queue.borrow_mut().push_back(runnable);
         }

@@ -71,10 +71,11 @@ impl executor::Current for Current {
     }
 
     #[inline]
-    fn with<R>(f: impl FnOnce(&Executor) -> R) -> Option<R> {
-        CURRENT
-            .try_with(|current| current.borrow().as_ref().map(|inner| f(&inner.executor)))
-            .ok()
-            .flatten()
+    fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R> {
+        let with = |current: &RefCell<Option<Rc<Inner>>>| match &*current.borrow() {
+            Some(inner) if inner.is_running.get() => Some(f(&inner.executor)),
+            _ => None,
+        };
+        CURRENT.try_with(with).ok().flatten()
     }
 }

@@ -70,7 +70,8 @@ pub struct Turn {
     pub timers: usize,
     /// How many times a task was polled.
     pub polls: usize,
-    /// True if tasks are left that can go on: take another turn before you block.
+    /// True if tasks are left that can go on: take another turn before you block. (A loop that
+    /// blocks on the runtime's descriptor is woken for it at once.)
     pub more: bool,
 }
 
@@ -141,8 +142,7 @@ impl Runtime {
     ///
     /// Waits no longer than until the [`next_deadline`](Self::next_deadline), and not at all
     /// while [`has_ready_tasks`](Self::has_ready_tasks). A wake-up or a task from another thread
-    /// ends the wait. Returns what was done; if there is [`more`](Turn::more), take another turn
-    /// before you block elsewhere.
+    /// ends the wait. Returns what was done, and whether there is [`more`](Turn::more) to do.
     ///
     /// # Errors
     /// As the system's, when it cannot be asked for readiness; timers and tasks have had their
@@ -163,7 +163,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.inner.executor.spawn::<F, Current>(future)
+        self.inner.spawn(future)
     }
 
     /// Makes this the current runtime of the thread while `f` runs, so that `f` may make sources
@@ -199,9 +199,9 @@ impl Runtime {
 }
 
 impl AsFd for Runtime {
-    /// A descriptor to watch, by level, in a foreign loop: readable when a [`turn`](Runtime::turn)
-    /// would do something because of I/O, of a wake-up from another thread or from outside a
-    /// turn, and, with [`Builder::timer_fd`], of a timer.
+    /// A descriptor to watch, by level, in a foreign loop: readable while a
+    /// [`turn`](Runtime::turn) has something to do, be it I/O, a wake-up or a new task from any
+    /// thread, tasks that the last turn had no room for, or, with [`Builder::timer_fd`], a timer.
     ///
     /// # Panics
     /// If the back end has none: poll(2) and select(2) are calls, not things. Choose another
@@ -262,6 +262,18 @@ impl Inner {
         Running { inner: Rc::clone(self), _entered }
     }
 
+    fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let task = self.executor.spawn::<F, Current>(future);
+        if !self.is_running.get() {
+            self.executor.shared().inbox.rouse();
+        }
+        task
+    }
+
     fn turn(&self, timeout: Option<Duration>, root: &mut impl Root) -> io::Result<Turn> {
         let inbox = &self.executor.shared().inbox;
         self.executor.accept_remote();
@@ -313,13 +325,14 @@ impl Inner {
     }
 
     /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
-    /// readable.
+    /// readable, as do those who could not go on in this turn.
     fn rest(&self) {
         // Has been called, and its error returned, unless this is a panic.
         let _ = self.reactor.end_turn();
         let inbox = &self.executor.shared().inbox;
-        if !inbox.fall_asleep() {
-            inbox.notify();
+        inbox.fall_asleep();
+        if self.executor.has_ready_tasks() {
+            inbox.rouse();
         }
     }
 }
@@ -347,7 +360,7 @@ where
     F::Output: 'static,
 {
     match current::get() {
-        Some(inner) => inner.executor.spawn::<F, Current>(future),
+        Some(inner) => inner.spawn(future),
         None => current::no_runtime(),
     }
 }

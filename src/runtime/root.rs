@@ -81,7 +81,7 @@ impl Wake for Flag {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_woken.swap(true, SeqCst)
-            && Current::with(|executor| executor.serves(&self.shared)) != Some(true)
+            && Current::with_running(|executor| executor.serves(&self.shared)) != Some(true)
         {
             self.shared.inbox.rouse();
         }
