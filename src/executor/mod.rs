@@ -3,27 +3,25 @@
 //! runtime takes one task after the other from it.
 //!
 //! Invariant: a task's future is polled and dropped on the executor's thread only, wherever its
-//! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn`].
+//! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn()`].
 
+mod future;
 mod inbox;
+mod shared;
 mod task;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-/// A task that can go on. It knows the executor that it belongs to.
-pub(crate) type Runnable = async_task::Runnable<Arc<Shared>>;
-
 use slotmap::{DefaultKey, SlotMap};
 
+pub(crate) use self::future::spawn;
 pub(crate) use self::inbox::Inbox;
-pub(crate) use self::task::PanicLog;
+pub(crate) use self::shared::{PanicLog, Runnable, Shared};
 pub use self::task::Task;
-use self::task::{TaskFuture, leak};
 
 /// Finds the executor that runs on this thread just now; the layer above knows it.
 pub(crate) trait Current: 'static {
@@ -32,12 +30,6 @@ pub(crate) trait Current: 'static {
     /// As `get`, lent, and only if a turn of it is on the stack, which will see what `f` leaves in
     /// its queue: `f` runs under a borrow and must not call out.
     fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
-}
-
-/// The part of an executor that other threads reach.
-pub(crate) struct Shared {
-    pub(crate) inbox: Inbox<Runnable>,
-    pub(crate) panics: PanicLog,
 }
 
 /// The tasks of one runtime.
@@ -63,57 +55,6 @@ impl Drop for Registration {
     }
 }
 
-/// Makes a task of `future`, which is yet to be scheduled.
-///
-/// `future` may be `!Send`: on another thread than the executor's own, only a future that is
-/// still `Send`, because it was not polled yet, may be passed in.
-pub(crate) fn spawn<F, C>(shared: Arc<Shared>, future: F) -> (Runnable, Task<F::Output>)
-where
-    F: Future + 'static,
-    F::Output: 'static,
-    C: Current,
-{
-    let future = TaskFuture::<F, C>::new(future);
-    // A schedule function that captures nothing spares async-task a reference count on each wake;
-    // the metadata is where the executor is found instead.
-    let builder = async_task::Builder::new().metadata(shared);
-    // SAFETY: `spawn_unchecked` needs, for a future that is not `Send`, that the `Runnable` is
-    // used and dropped on the thread that spawned it; and `Send`, `Sync` and `'static` of the
-    // schedule function, for wakers go anywhere: it captures nothing, the metadata is an
-    // `Arc<Shared>`, which is all of these, and the future is `'static`. Runnables reach
-    // `Executor::queue`, which never leaves its thread, or the inbox, which only the executor's
-    // thread empties, and which leaks, on whatever thread, what comes after the executor is gone.
-    // `Shared` is not dropped with runnables in its inbox: each of them owns a reference to it.
-    // Who could break it: a caller that sends the `Runnable` elsewhere (`Remote::spawn` does,
-    // before the first poll, when the future is a `Send` closure), and code that runs or drops
-    // what it finds in the inbox.
-    let (runnable, task) = unsafe { builder.spawn_unchecked(|_| future, schedule::<C>) };
-    (runnable, Task::new(task.fallible()))
-}
-
-/// Puts a task that can go on into the queue: within a turn without lock or system call, else by
-/// the inbox, which rouses the loop.
-fn schedule<C: Current>(runnable: Runnable) {
-    let mut elsewhere = Some(runnable);
-    C::with_running(|executor| {
-        if let Some(runnable) = elsewhere.take_if(|r| executor.serves(r.metadata())) {
-            executor.queue.borrow_mut().push_back(runnable);
-        }
-    });
-    if let Some(runnable) = elsewhere {
-        send(runnable);
-    }
-}
-
-/// Hands a task over to its executor's thread.
-#[cold]
-fn send(runnable: Runnable) {
-    // Once the runnable is in the inbox, its thread may end the task, and the metadata.
-    let shared = Arc::clone(runnable.metadata());
-    // The future may be `!Send`, and its thread has no loop any more that could drop it.
-    shared.inbox.push(runnable).unwrap_or_else(leak);
-}
-
 impl Executor {
     pub(crate) fn new(shared: Shared) -> Self {
         Self {
@@ -131,22 +72,6 @@ impl Executor {
     /// True if tasks with this shared part are tasks of this executor.
     pub(crate) fn serves(&self, shared: &Arc<Shared>) -> bool {
         Arc::ptr_eq(&self.shared, shared)
-    }
-
-    /// Spawns a task on this executor's own thread; it is polled when its turn comes.
-    pub(crate) fn spawn<F, C>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-        C: Current,
-    {
-        let (runnable, task) = spawn::<F, C>(Arc::clone(&self.shared), future);
-        if self.is_closing.get() {
-            drop(runnable);
-        } else {
-            self.queue.borrow_mut().push_back(runnable);
-        }
-        task
     }
 
     /// Remembers a task that waits.

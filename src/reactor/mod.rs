@@ -10,9 +10,9 @@
 //! Disarmed ─poll_ready→ Armed(wanted) ─select→ Disarmed, and armed anew if the other direction
 //! is still wanted.
 
+#[cfg_attr(not(target_os = "linux"), path = "no_alarm.rs")]
 mod alarm;
 mod budget;
-mod deadline;
 mod source;
 mod waiters;
 
@@ -27,14 +27,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::budget::OPERATIONS_PER_POLL;
-pub(crate) use self::deadline::Deadline;
 pub(crate) use self::source::{Direction, Source, Tick};
 pub(crate) use self::waiters::WaiterId;
 
 use self::alarm::Alarm;
 use self::budget::Budget;
+use self::source::SourceSelector;
 use crate::interest::Interest;
-use crate::selector::{Backend, DefaultSelector, Events, Mode, Notifier};
+use crate::selector::{Backend, Events, Mode, Notifier};
 use crate::timers::{TimerKey, Timers};
 
 /// The I/O and the clock of one runtime.
@@ -50,9 +50,6 @@ pub(crate) struct Reactor {
     state: Cell<State>,
     budget: Budget,
 }
-
-/// A selector of anything, whose data are the sources' states; the alarm has none.
-type SourceSelector = DefaultSelector<Rc<dyn AsFd>, Option<Rc<Source>>>;
 
 /// How sources are registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,7 +290,10 @@ impl Reactor {
     }
 
     /// Queues a timer that wakes `waker` at `deadline`.
-    fn insert_timer(&self, deadline: Instant, waker: Waker) -> io::Result<TimerKey> {
+    ///
+    /// # Errors
+    /// If the runtime is gone, or its alarm cannot be set.
+    pub(crate) fn insert_timer(&self, deadline: Instant, waker: Waker) -> io::Result<TimerKey> {
         self.check_open()?;
         let key = self.timers.borrow_mut().insert(deadline, waker);
         if self.state.get() == State::BetweenTurns {
@@ -306,7 +306,7 @@ impl Reactor {
     ///
     /// # Errors
     /// If the runtime is gone.
-    fn renew_timer(&self, key: TimerKey, waker: &Waker) -> io::Result<bool> {
+    pub(crate) fn renew_timer(&self, key: TimerKey, waker: &Waker) -> io::Result<bool> {
         let is_current = match self.timers.borrow_mut().get_mut(key) {
             Some(queued) => queued.will_wake(waker),
             None => return self.check_open().map(|()| false),
@@ -322,7 +322,8 @@ impl Reactor {
         Ok(true)
     }
 
-    fn remove_timer(&self, key: TimerKey) {
+    /// Takes a timer out that nobody waits for any more.
+    pub(crate) fn remove_timer(&self, key: TimerKey) {
         let waker = self.timers.borrow_mut().remove(key);
         drop(waker);
     }

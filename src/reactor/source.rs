@@ -4,11 +4,16 @@
 //! is armed as soon as somebody waits (oneshot).
 
 use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::task::Waker;
 
 use super::waiters::Waiters;
 use crate::interest::{Interest, Readiness};
-use crate::selector::Key;
+use crate::selector::{DefaultSelector, Key};
+
+/// A selector of anything, whose data are the sources' states; the alarm has none.
+pub(super) type SourceSelector = DefaultSelector<Rc<dyn AsFd>, Option<Rc<Source>>>;
 
 /// One of the two ways of a source; each has its own readiness and waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

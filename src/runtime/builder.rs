@@ -1,13 +1,11 @@
 //! Layer 3: how a runtime is to be.
-//! Imports `reactor` and `executor` through its parent. Invariant: every default has its reason
+//! Imports `reactor` and `selector`. Invariant: every default has its reason
 //! beside it.
 
-use std::io;
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use super::Runtime;
 use crate::reactor::OPERATIONS_PER_POLL;
-use crate::selector::{Backend, BackendKind};
+use crate::selector::BackendKind;
 
 /// Polls of tasks in one turn before I/O is looked at.
 ///
@@ -31,7 +29,7 @@ pub enum UnobservedPanic {
     Resume,
 }
 
-/// Makes a [`Runtime`] of other than the usual settings.
+/// Makes a [`Runtime`](crate::Runtime) of other than the usual settings.
 ///
 /// ```
 /// use selkie::{Builder, selector::BackendKind};
@@ -96,7 +94,7 @@ impl Builder {
 
     /// Whether the runtime's descriptor becomes readable for deadlines too, by a `timerfd(2)`.
     /// Usually not: it costs a system call whenever the earliest deadline changes, and
-    /// [`Runtime::next_deadline`] tells a foreign loop the same.
+    /// [`Runtime::next_deadline`](crate::Runtime::next_deadline) tells a foreign loop the same.
     #[must_use]
     pub fn timer_fd(mut self, wanted: bool) -> Self {
         self.timer_fd = wanted;
@@ -108,28 +106,6 @@ impl Builder {
     pub fn unobserved_panic(mut self, policy: UnobservedPanic) -> Self {
         self.unobserved_panic = policy;
         self
-    }
-
-    /// Makes the runtime.
-    ///
-    /// # Errors
-    /// As the system's, when it has no descriptor or memory to spare; of kind `InvalidInput` if
-    /// `SELKIE_BACKEND` names no back end, and `Unsupported` for [`timer_fd`](Self::timer_fd) on
-    /// a system without one.
-    pub fn build(self) -> io::Result<Runtime> {
-        let kind = match self.backend {
-            Some(kind) => kind,
-            None => BackendKind::from_env()?,
-        };
-        self.build_with(kind.open()?)
-    }
-
-    /// As [`build`](Self::build), over a back end of your own.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build).
-    pub fn build_with(self, backend: Box<dyn Backend + Send>) -> io::Result<Runtime> {
-        Runtime::open(&self, backend)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Layer 3: joins the reactor and the executor into a loop that stays yours.
-//! Imports both. Invariant: one turn looks at I/O once, at the clock once, and polls a bounded
-//! number of tasks; between turns whatever comes is seen by [`Runtime`]'s descriptor.
+//! Imports both. Invariant: a runtime is current, and marked as running, exactly while a turn or
+//! a `block_on` of it is on the stack.
 
 mod builder;
 mod current;
+mod deadline;
+mod inner;
 mod remote;
 mod root;
 mod yield_now;
@@ -13,21 +15,23 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use self::builder::{Builder, UnobservedPanic};
 pub(crate) use self::current::reactor as current_reactor;
+pub(crate) use self::deadline::Deadline;
+pub use self::inner::Turn;
 pub use self::remote::Remote;
 pub use self::yield_now::{YieldNow, yield_now};
 
 use self::current::{Current, Entered};
-use self::root::{BlockOn, NoRoot, Root};
+use self::inner::{Inner, NoRoot};
+use self::root::BlockOn;
 use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
-use crate::reactor::{Reactor, Woken};
-use crate::selector::Backend;
+use crate::reactor::Reactor;
+use crate::selector::{Backend, BackendKind};
 
 /// Async tasks on one thread, over one selector, in a loop that stays yours.
 ///
@@ -52,34 +56,27 @@ pub struct Runtime {
     descriptor: Option<OwnedFd>,
 }
 
-pub(crate) struct Inner {
-    executor: Rc<Executor>,
-    reactor: Rc<Reactor>,
-    polls_per_turn: u32,
-    operations_per_poll: u32,
-    is_running: Cell<bool>,
-}
+impl Builder {
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    /// As the system's, when it has no descriptor or memory to spare; of kind `InvalidInput` if
+    /// `SELKIE_BACKEND` names no back end, and `Unsupported` for [`timer_fd`](Self::timer_fd) on
+    /// a system without one.
+    pub fn build(self) -> io::Result<Runtime> {
+        let kind = match self.backend {
+            Some(kind) => kind,
+            None => BackendKind::from_env()?,
+        };
+        self.build_with(kind.open()?)
+    }
 
-/// What a [`turn`](Runtime::turn) did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Turn {
-    /// How many sources had an event.
-    pub events: usize,
-    /// How many timers were due.
-    pub timers: usize,
-    /// How many times a task was polled.
-    pub polls: usize,
-    /// True if tasks are left that can go on: take another turn before you block. (A loop that
-    /// blocks on the runtime's descriptor is woken for it at once.)
-    pub more: bool,
-}
-
-impl Turn {
-    /// True if the turn found nothing to do.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        *self == Self::default()
+    /// As [`build`](Self::build), over a back end of your own.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_with(self, backend: Box<dyn Backend + Send>) -> io::Result<Runtime> {
+        Runtime::open(&self, backend)
     }
 }
 
@@ -272,68 +269,6 @@ impl Inner {
             self.executor.shared().inbox.rouse();
         }
         task
-    }
-
-    fn turn(&self, timeout: Option<Duration>, root: &mut impl Root) -> io::Result<Turn> {
-        let inbox = &self.executor.shared().inbox;
-        self.executor.accept_remote();
-        let may_block = !self.executor.has_ready_tasks()
-            && !root.is_woken()
-            && inbox.fall_asleep()
-            && !root.is_woken();
-        let timeout = if may_block { timeout } else { Some(Duration::ZERO) };
-        let woken = self.reactor.turn(timeout);
-        inbox.wake_up();
-        self.executor.accept_remote();
-        let polls = self.run_batch(root);
-        if let Some(payload) = self.executor.shared().panics.take() {
-            panic::resume_unwind(payload);
-        }
-        let Woken { events, timers } = woken?;
-        Ok(Turn { events, timers, polls, more: self.executor.has_ready_tasks() })
-    }
-
-    /// Polls the root, then the tasks that can go on by then, and so on, in all
-    /// `polls_per_turn` times.
-    fn run_batch(&self, root: &mut impl Root) -> usize {
-        let budget = self.reactor.budget();
-        let _limited = budget.limited();
-        let most = self.polls_per_turn as usize;
-        let mut polls = 0;
-        while polls < most {
-            let before = polls;
-            if root.is_woken() {
-                polls += 1;
-                budget.refill(self.operations_per_poll);
-                if root.poll() {
-                    break;
-                }
-            }
-            // A whole round, so that a root that yields lets all the others go first; and one
-            // task in any case, if the root has had the last poll.
-            for _ in 0..self.executor.queue_len().min((most - polls).max(1)) {
-                let Some(runnable) = self.executor.pop() else { break };
-                polls += 1;
-                budget.refill(self.operations_per_poll);
-                runnable.run();
-            }
-            if polls == before {
-                break;
-            }
-        }
-        polls
-    }
-
-    /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
-    /// readable, as do those who could not go on in this turn.
-    fn rest(&self) {
-        // Has been called, and its error returned, unless this is a panic.
-        let _ = self.reactor.end_turn();
-        let inbox = &self.executor.shared().inbox;
-        inbox.fall_asleep();
-        if self.executor.has_ready_tasks() {
-            inbox.rouse();
-        }
     }
 }
 

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use source::{File, parse};
 
-/// The layers of the design, those to come included; `lib.rs`, the front door, stands above.
+/// The layers of the design, and the guide, which is all text; `lib.rs`, the front door, stands
+/// above.
 const LAYERS: &[&[&str]] = &[
     &["interest"],
     &["selector", "timers"],
@@ -19,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime"],
     &["io"],
     &["net", "time"],
+    &["guide"],
 ];
 
 /// What `lib.rs` may not contain: it has no logic.
