@@ -227,7 +227,13 @@ impl Backend for SelectBackend {
     fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
         match self.select_once(timeout) {
             Ok(()) => self.collect(ready),
-            Err(Errno::BADF) => self.collect_closed(ready),
+            Err(Errno::BADF) => {
+                self.collect_closed(ready);
+                // What else is ready belongs to this batch; failing that, to the next one.
+                if !ready.is_full() && self.select_once(Some(Duration::ZERO)).is_ok() {
+                    self.collect(ready);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         if ready.is_notified() {

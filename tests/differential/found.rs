@@ -1,0 +1,49 @@
+//! What the property tests have found, each in its shortest form and on every back end.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use selkie::selector::BackendKind;
+use selkie::{Events, Interest, Key, Selector};
+
+use super::{alone, channel};
+
+type Watcher = Selector<Rc<OwnedFd>>;
+
+fn on_every_back_end(test: impl Fn(Watcher)) {
+    let _alone = alone();
+    for kind in BackendKind::ALL {
+        println!("on {kind}");
+        test(Watcher::with_backend(kind.open().unwrap()));
+    }
+}
+
+/// Two connected sockets; the first has a byte to read.
+fn readable_pair() -> [Rc<OwnedFd>; 2] {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    far.write_all(b"x").unwrap();
+    [near.into(), far.into()].map(Rc::new)
+}
+
+fn ready_now(selector: &mut Watcher) -> Vec<Key> {
+    let mut events = Events::new();
+    let found = selector.select(&mut events, Some(Duration::ZERO)).unwrap();
+    found.map(|(key, _)| key).collect()
+}
+
+#[test]
+fn a_closed_descriptor_does_not_hide_what_else_is_ready() {
+    on_every_back_end(|mut selector| {
+        let [[lost, _lost_peer], [kept, _peer]] = [readable_pair(), readable_pair()];
+        let lost_key = selector.register(Rc::clone(&lost), Interest::READ, ()).unwrap();
+        let kept_key = selector.register(kept, Interest::READ, ()).unwrap();
+        channel::close_too_early(&lost).unwrap();
+        let ready = ready_now(&mut selector);
+        selector.unregister(lost_key).unwrap();
+        channel::occupy(&lost, &selector[kept_key].source).unwrap();
+        assert!(ready.contains(&kept_key), "{ready:?} without {kept_key:?}");
+    });
+}
