@@ -47,3 +47,18 @@ fn a_closed_descriptor_does_not_hide_what_else_is_ready() {
         assert!(ready.contains(&kept_key), "{ready:?} without {kept_key:?}");
     });
 }
+
+#[test]
+fn a_number_closed_too_early_can_be_registered_when_a_duplicate_takes_it() {
+    on_every_back_end(|mut selector| {
+        let [source, _peer] = readable_pair();
+        let duplicate = source.try_clone().unwrap();
+        let key = selector.register(Rc::clone(&source), Interest::READ, ()).unwrap();
+        channel::close_too_early(&source).unwrap();
+        selector.unregister(key).unwrap();
+        channel::occupy(&source, &duplicate).unwrap();
+        let key = selector.register(source, Interest::READ, ()).unwrap();
+        assert_eq!(ready_now(&mut selector), [key]);
+        assert_eq!(ready_now(&mut selector), [key], "and by level");
+    });
+}
