@@ -136,6 +136,11 @@ enum Orphans {
     Seen,
 }
 
+/// True if the system has no registration of a descriptor.
+fn is_unknown(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error())
+}
+
 impl<S: AsFd, D, B: Open> Selector<S, D, B> {
     /// Opens a selector. Call it by an alias that names the back end, such as
     /// [`DefaultSelector::new`](DefaultSelector).
@@ -229,16 +234,25 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// # Errors
     /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
     pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
-        let Entry { key: old, fd, .. } = self.entry(key)?;
-        let (fd, unchanged) = (*fd, (old.interest, old.mode) == (interest, mode));
+        let Entry { key: old, fd, armed, .. } = self.entry(key)?;
+        let unchanged = (old.interest, old.mode) == (interest, mode);
+        let (fd, armed) = (*fd, *armed);
         self.check(fd, interest, mode)?;
         if unchanged && mode == Mode::Level {
             return Ok(());
         }
         let slot = self.slot(key)?;
-        self.backend
-            .modify(Token::of(slot), watched(fd), interest, mode)
-            .map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
+        let (token, fd_now) = (Token::of(slot), watched(fd));
+        let result = match self.backend.modify(token, fd_now, interest, mode) {
+            // A oneshot that had fired when the set was made anew. What is armed and yet unknown
+            // is another file under the same number: to add it would leave the first one behind,
+            // and with a duplicate of it alive, that would report under this key for ever.
+            Err(cause) if is_unknown(&cause) && !armed => {
+                self.backend.register(token, fd_now, interest, mode)
+            }
+            result => result,
+        };
+        result.map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
         let entry = &mut self.entries[slot];
         entry.armed = true;
         entry.key.interest = interest;

@@ -1,7 +1,9 @@
 //! The channels under test and what the kernel says of them: no selector in here.
 
 use std::io;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Closes a descriptor behind its owner's back. Its number must be [`occupy`]-ed before the
 /// owner is dropped, as that closes it again.
@@ -18,4 +20,13 @@ pub fn occupy(owner: &OwnedFd, successor: &OwnedFd) -> io::Result<()> {
     // `owner` owns it from now on.
     let _ = taken.into_raw_fd();
     Ok(())
+}
+
+/// The oracle: what poll(2) answers to somebody who asks for everything.
+pub fn poll_now(fds: &[impl AsFd]) -> Vec<PollFlags> {
+    let all = PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::RDHUP;
+    let mut asked: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, all)).collect();
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut asked, Some(&at_once)).expect("poll(2) without a timeout does not fail");
+    asked.iter().map(PollFd::revents).collect()
 }

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::event::PollFlags;
 use selkie::selector::BackendKind;
 use selkie::{Events, Interest, Key, Selector};
 
@@ -60,5 +61,27 @@ fn a_number_closed_too_early_can_be_registered_when_a_duplicate_takes_it() {
         let key = selector.register(source, Interest::READ, ()).unwrap();
         assert_eq!(ready_now(&mut selector), [key]);
         assert_eq!(ready_now(&mut selector), [key], "and by level");
+    });
+}
+
+#[test]
+fn modifying_a_number_that_another_file_took_does_not_spin_afterwards() {
+    on_every_back_end(|mut selector| {
+        let [[source, _peer], [other, _other_peer]] = [readable_pair(), readable_pair()];
+        let _duplicate = source.try_clone().unwrap();
+        let key = selector.register(Rc::clone(&source), Interest::READ, ()).unwrap();
+        channel::close_too_early(&source).unwrap();
+        channel::occupy(&source, &other).unwrap();
+        // Epoll and polling know nothing of the other file; poll and select go by the number.
+        if let Err(error) = selector.modify(key, Interest::READ | Interest::WRITE) {
+            assert!(error.to_string().contains("another file than was registered"), "{error}");
+        }
+        selector.unregister(key).unwrap();
+        for _ in 0..3 {
+            assert_eq!(ready_now(&mut selector), []);
+        }
+        if let Some(descriptor) = selector.descriptor() {
+            assert_eq!(channel::poll_now(&[descriptor]), [PollFlags::empty()]);
+        }
     });
 }
