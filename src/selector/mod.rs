@@ -106,8 +106,8 @@ pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
     id: SelectorId,
     entries: SlotMap<DefaultKey, Entry<S, D>>,
     by_fd: HashMap<RawFd, DefaultKey>,
-    /// The batch that is perhaps being walked.
-    batch: Option<Arc<Batch>>,
+    /// The batches that are perhaps being walked; that of the last select is the last one.
+    batches: Vec<Arc<Batch>>,
     kernel_set: KernelSet,
 }
 
@@ -161,7 +161,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             id: SelectorId::random(),
             entries: SlotMap::new(),
             by_fd: HashMap::new(),
-            batch: None,
+            batches: Vec::new(),
             kernel_set: KernelSet::InStep,
         }
     }
@@ -271,8 +271,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let entry = self.entries.remove(slot).ok_or_else(|| error::not_registered(key))?;
         let token = Token::of(slot);
         self.by_fd.remove(&entry.fd);
-        if let Some(batch) = &self.batch {
-            batch.strike(self.id, token, entry.position);
+        if let Some((last, older)) = self.batches.split_last() {
+            last.strike(self.id, token, entry.position);
+            older.iter().for_each(|batch| batch.strike_wherever(self.id, token));
         }
         // An error means that the descriptor was closed too early. The caller gets the source
         // back all the same; what the kernel may have kept is dealt with when it shows.
@@ -325,12 +326,20 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         Ok(events.iter())
     }
 
-    /// Makes `batch` the one that unregistering strikes keys out of.
+    /// Makes `batch` the one that this select fills and that unregistering strikes keys out of.
+    ///
+    /// Others stay followed while somebody has them: a loop body may select into another buffer
+    /// and go on with the walk that it is part of.
     fn follow(&mut self, batch: &Arc<Batch>) {
         batch.start(self.id);
-        if !self.batch.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, batch)) {
-            self.batch = Some(Arc::clone(batch));
+        if self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+            return;
         }
+        let is_held = |batch: &Arc<Batch>| Arc::strong_count(batch) > 1;
+        self.batches.retain(|other| {
+            !Arc::ptr_eq(other, batch) && is_held(other) && other.owner() == self.id
+        });
+        self.batches.push(Arc::clone(batch));
     }
 
     /// Moves what the back end found into the batch: tokens become keys, stale ones are

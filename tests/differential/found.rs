@@ -85,3 +85,25 @@ fn modifying_a_number_that_another_file_took_does_not_spin_afterwards() {
         }
     });
 }
+
+#[test]
+fn a_key_unregistered_after_a_select_elsewhere_is_not_delivered() {
+    on_every_back_end(|mut selector| {
+        let pairs = [readable_pair(), readable_pair()];
+        for [source, _] in &pairs {
+            selector.register(Rc::clone(source), Interest::READ, ()).unwrap();
+        }
+        let [mut events, mut elsewhere] = [Events::new(), Events::new()];
+        let mut delivered = Vec::new();
+        for (key, _) in selector.select(&mut events, None).unwrap() {
+            delivered.push(key);
+            assert!(selector.get(key).is_some(), "delivered, though unregistered");
+            let found = selector.select(&mut elsewhere, Some(Duration::ZERO)).unwrap();
+            let others: Vec<_> = found.map(|(other, _)| other).filter(|o| *o != key).collect();
+            others.into_iter().for_each(|other| drop(selector.unregister(other).unwrap()));
+        }
+        assert_eq!(delivered.len(), 1);
+        assert_eq!(events.iter().count(), 1);
+        assert_eq!(elsewhere.iter().count(), 1);
+    });
+}
