@@ -106,8 +106,8 @@ pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
     id: SelectorId,
     entries: SlotMap<DefaultKey, Entry<S, D>>,
     by_fd: HashMap<RawFd, DefaultKey>,
-    /// The batch that is perhaps being walked.
-    batch: Option<Arc<Batch>>,
+    /// The batches that are perhaps being walked; that of the last select is the last one.
+    batches: Vec<Arc<Batch>>,
     kernel_set: KernelSet,
 }
 
@@ -138,6 +138,11 @@ enum Orphans {
     Seen,
 }
 
+/// True if the system has no registration of a descriptor.
+fn is_unknown(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error())
+}
+
 impl<S: AsFd, D, B: Open> Selector<S, D, B> {
     /// Opens a selector. Call it by an alias that names the back end, such as
     /// [`DefaultSelector::new`](DefaultSelector).
@@ -158,7 +163,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             id: SelectorId::random(),
             entries: SlotMap::new(),
             by_fd: HashMap::new(),
-            batch: None,
+            batches: Vec::new(),
             kernel_set: KernelSet::InStep,
         }
     }
@@ -231,16 +236,25 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// # Errors
     /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
     pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
-        let Entry { key: old, fd, .. } = self.entry(key)?;
-        let (fd, unchanged) = (*fd, (old.interest, old.mode) == (interest, mode));
+        let Entry { key: old, fd, armed, .. } = self.entry(key)?;
+        let unchanged = (old.interest, old.mode) == (interest, mode);
+        let (fd, armed) = (*fd, *armed);
         self.check(fd, interest, mode)?;
         if unchanged && mode == Mode::Level {
             return Ok(());
         }
         let slot = self.slot(key)?;
-        self.backend
-            .modify(Token::of(slot), watched(fd), interest, mode)
-            .map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
+        let (token, fd_now) = (Token::of(slot), watched(fd));
+        let result = match self.backend.modify(token, fd_now, interest, mode) {
+            // A oneshot that had fired when the set was made anew. What is armed and yet unknown
+            // is another file under the same number: to add it would leave the first one behind,
+            // and with a duplicate of it alive, that would report under this key for ever.
+            Err(cause) if is_unknown(&cause) && !armed => {
+                self.backend.register(token, fd_now, interest, mode)
+            }
+            result => result,
+        };
+        result.map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
         let entry = &mut self.entries[slot];
         entry.armed = true;
         entry.key.interest = interest;
@@ -259,8 +273,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let entry = self.entries.remove(slot).ok_or_else(|| error::not_registered(key))?;
         let token = Token::of(slot);
         self.by_fd.remove(&entry.fd);
-        if let Some(batch) = &self.batch {
-            batch.strike(self.id, token, entry.position);
+        if let Some((last, older)) = self.batches.split_last() {
+            last.strike(self.id, token, entry.position);
+            older.iter().for_each(|batch| batch.strike_wherever(self.id, token));
         }
         // An error means that the descriptor was closed too early. The caller gets the source
         // back all the same; what the kernel may have kept is dealt with when it shows.
@@ -317,12 +332,20 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         Ok(events.iter())
     }
 
-    /// Makes `batch` the one that unregistering strikes keys out of.
+    /// Makes `batch` the one that this select fills and that unregistering strikes keys out of.
+    ///
+    /// Others stay followed while somebody has them: a loop body may select into another buffer
+    /// and go on with the walk that it is part of.
     fn follow(&mut self, batch: &Arc<Batch>) {
         batch.start(self.id);
-        if !self.batch.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, batch)) {
-            self.batch = Some(Arc::clone(batch));
+        if self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+            return;
         }
+        let is_held = |batch: &Arc<Batch>| Arc::strong_count(batch) > 1;
+        self.batches.retain(|other| {
+            !Arc::ptr_eq(other, batch) && is_held(other) && other.owner() == self.id
+        });
+        self.batches.push(Arc::clone(batch));
     }
 
     /// Moves what the back end found into the batch: tokens become keys, stale ones are

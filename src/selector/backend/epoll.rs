@@ -131,11 +131,7 @@ impl Backend for EpollBackend {
         mode: Mode,
     ) -> io::Result<()> {
         let flags = Self::event_flags(interest, mode);
-        match epoll::modify(&self.epoll, fd, data(token), flags) {
-            // A oneshot that had fired when the set was made anew.
-            Err(Errno::NOENT) => Ok(epoll::add(&self.epoll, fd, data(token), flags)?),
-            result => Ok(result?),
-        }
+        Ok(epoll::modify(&self.epoll, fd, data(token), flags)?)
     }
 
     fn unregister(&mut self, _token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
