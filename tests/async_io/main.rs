@@ -4,6 +4,8 @@
 //! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
 //! counts; elsewhere it runs in `block_on`.
 
+mod devices;
+mod edges;
 mod flags;
 mod reentrance;
 mod source;
