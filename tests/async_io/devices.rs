@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,7 @@ use rustix::time::{
 };
 use selkie::{Async, yield_now};
 
-use crate::util::{refuses_regular_files, run, wait_in_kernel};
+use crate::util::{Stepped, Watcher, refuses_regular_files, run, wait_in_kernel};
 
 fn read(io: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(io, buf)?)
@@ -157,22 +158,20 @@ fn terminal() -> (File, File) {
 
 #[test]
 fn two_lines_typed_at_once_are_both_read_from_a_terminal() {
-    run(async || {
-        let (mut master, slave) = terminal();
-        let mut slave = Async::new(slave).unwrap();
-        let mut buf = [0; 64];
-        for _ in 0..20 {
-            master.write_all(b"one\nand two\n").unwrap();
-            wait_in_kernel(&slave, PollFlags::IN);
-            assert_eq!(slave.read(&mut buf).await.unwrap(), 4);
-            assert_eq!(slave.read(&mut buf).await.unwrap(), 8);
-            master.write_all(b"three\nfour\n").unwrap();
-            let line = slave.read_with(|mut io| io.read(&mut buf)).await;
-            assert_eq!(line.unwrap(), 6);
-            let line = slave.read_with(|mut io| io.read(&mut buf)).await;
-            assert_eq!(line.unwrap(), 5);
+    let stepped = Stepped::new();
+    let (mut master, slave) = terminal();
+    let mut slave = stepped.enter(|| Async::new(slave).unwrap());
+    let (watcher, mut buf) = (Watcher::new(), [0; 64]);
+    for _ in 0..20 {
+        master.write_all(b"one\nand two\nthree\n").unwrap();
+        wait_in_kernel(&slave, PollFlags::IN);
+        stepped.settle(); // The event of all lines is over by now.
+        for len in [4, 8] {
+            assert_eq!(stepped.finish(pin!(slave.read(&mut buf)), &watcher).unwrap(), len);
         }
-    });
+        let read = pin!(slave.read_with(|mut io| io.read(&mut buf)));
+        assert_eq!(stepped.finish(read, &watcher).unwrap(), 6);
+    }
 }
 
 #[test]
