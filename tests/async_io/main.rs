@@ -7,7 +7,9 @@
 mod devices;
 mod edges;
 mod flags;
+mod idle;
 mod reentrance;
+mod sigpipe;
 mod source;
 mod stream;
 mod waiting;
