@@ -25,6 +25,21 @@ enum Found {
     NonBlocking,
 }
 
+/// What a read of a stream brought.
+pub(super) struct Received {
+    pub(super) len: usize,
+    pub(super) cut: Cut,
+}
+
+/// Where a read of a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Before the end of the buffer, for want of bytes.
+    Short,
+    /// At the end of the buffer, of the stream, or of what the system gives out at once.
+    Elsewhere,
+}
+
 impl Registration {
     #[track_caller]
     pub(super) fn nonblocking(io: Rc<dyn AsFd>) -> io::Result<Self> {
@@ -80,17 +95,14 @@ impl Registration {
     pub(super) fn poll_read(
         &self,
         cx: &mut Context<'_>,
-        wanted: usize,
-        mut op: impl FnMut() -> io::Result<usize>,
+        mut op: impl FnMut() -> io::Result<Received>,
     ) -> Poll<io::Result<usize>> {
         self.poll_io_drained(Direction::Read, None, cx, |seen| {
-            let result = op();
-            if matches!(result, Ok(len) if 0 < len && len < wanted)
-                && self.reactor.short_read_drains(&self.source)
-            {
+            let Received { len, cut } = op()?;
+            if cut == Cut::Short && self.reactor.short_read_drains(&self.source) {
                 self.source.clear(Direction::Read, seen);
             }
-            result
+            Ok(len)
         })
     }
 

@@ -4,8 +4,12 @@
 //! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
 //! counts; elsewhere it runs in `block_on`.
 
+mod devices;
+mod edges;
 mod flags;
+mod idle;
 mod reentrance;
+mod sigpipe;
 mod source;
 mod stream;
 mod waiting;

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic;
 use std::pin::{Pin, pin};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -263,4 +264,17 @@ pub fn is_nonblocking(source: impl AsFd) -> bool {
 /// The processor time that this thread has used.
 pub fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it never goes below zero")
+}
+
+/// The command that runs the test `name` of this binary alone, in a process of its own with this
+/// role, on the same back end.
+pub fn child(name: &str, role: &str) -> Command {
+    let mut command = crate::child::command(name, role);
+    command.env("SELKIE_BACKEND", backend().name());
+    command
+}
+
+/// How many descriptors this process has open. Only for a child, whose only test this is.
+pub fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
