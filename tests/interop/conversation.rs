@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::program::{Ended, Program};
+use super::process::{Ended, Program};
 
 const ALL_MESSAGES: &str = "This is the message. It will be repeated.";
 

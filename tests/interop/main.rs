@@ -7,5 +7,6 @@
 
 mod conversation;
 mod pressure;
-mod program;
+#[path = "../util/process.rs"]
+mod process;
 mod trouble;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use selkie::{DefaultSelector, Events, Interest};
 use socket2::{Domain, Socket, Type};
 
-use super::program::{PATIENCE, Program, Stream};
+use super::process::{PATIENCE, Program, Stream};
 
 /// Small enough that neither side's buffers hold what the tests send. Bytes.
 const SMALL: usize = 4 * 1024;

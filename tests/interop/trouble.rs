@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::program::{PATIENCE, Program, Stream, example_path};
+use super::process::{PATIENCE, Program, Stream, example_path};
 
 fn connect(server: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(server).unwrap();
@@ -106,6 +106,10 @@ fn a_server_that_hangs_up_early_is_an_error_of_the_client() {
     assert_ne!(client.out.last().unwrap(), "shutting down");
 }
 
+/// The examples of a server and its client, in both skins.
+const PAIRS: [(&str, &str); 2] =
+    [("select_echo_server", "select_echo_client"), ("echo_server", "echo_client")];
+
 /// Starts an example, which must fail and name each of `facts` in its errors.
 fn assert_fails(name: &str, arguments: &[&str], facts: &[&str]) {
     let ended = Program::example(name, arguments).end();
@@ -120,11 +124,10 @@ fn assert_fails(name: &str, arguments: &[&str], facts: &[&str]) {
 fn an_address_in_use_or_malformed_is_told_with_a_remedy() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let taken = listener.local_addr().unwrap().to_string();
-    assert_fails("select_echo_server", &[&taken], &[&taken, "in use", "port 0"]);
-    for (name, remedy) in
-        [("select_echo_server", "usage:"), ("select_echo_client", "select_echo_server")]
-    {
-        assert_fails(name, &["nowhere"], &["nowhere", "invalid socket address", remedy]);
+    for (server, client) in PAIRS {
+        assert_fails(server, &[&taken], &[&taken, "in use", "port 0"]);
+        assert_fails(server, &["nowhere"], &["nowhere", "invalid socket address", "usage:"]);
+        assert_fails(client, &["nowhere"], &["nowhere", "invalid socket address", server]);
     }
 }
 
@@ -134,30 +137,18 @@ fn a_client_without_a_server_tells_what_to_start() {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let free = socket.local_addr().unwrap().as_socket().unwrap().to_string();
-    let facts = [&free, "refused", "`select_echo_server "];
-    assert_fails("select_echo_client", &[&free], &facts);
+    for (server, client) in PAIRS {
+        assert_fails(client, &[&free], &[&free, "refused", &format!("`{server} ")]);
+    }
 }
 
 #[test]
 fn an_unknown_back_end_is_told_with_the_known_ones() {
-    for name in ["select_echo_server", "select_echo_client", "echo"] {
+    for name in PAIRS.into_iter().flat_map(<[_; 2]>::from).chain(["echo"]) {
         let ended =
             Program::start(Command::new(example_path(name)).env("SELKIE_BACKEND", "kquue")).end();
         assert!(!ended.status.success(), "{name}");
         let told = ended.err.join("\n");
         assert!(told.contains("SELKIE_BACKEND") && told.contains("polling"), "{name}: {told}");
-    }
-}
-
-#[test]
-fn the_echo_example_prints_plain_lines_where_there_is_no_terminal() {
-    let ended = Program::example("echo", &[]).end();
-    assert!(ended.status.success() && ended.err.is_empty(), "{:?}", ended.err);
-    assert!(!ended.out.concat().contains(char::is_control), "{:?}", ended.out);
-    let echoes = ended.out.iter().filter(|line| line.contains("  received b'")).count();
-    assert_eq!(echoes, 4, "{:#?}", ended.out);
-    let figures = ended.out.last().unwrap();
-    for unit in ["messages, ", "messages/s, ", "MB/s each way, ", "back end "] {
-        assert!(figures.contains(unit), "{figures}");
     }
 }

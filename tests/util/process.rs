@@ -1,5 +1,7 @@
 //! A program under test: started, read line by line, and in any case ended.
 
+#![allow(dead_code)] // No test binary uses all of it.
+
 use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -64,7 +66,7 @@ impl Program {
         Self::start(Command::new(example_path(name)).args(arguments))
     }
 
-    /// A Python program beside this file, or none where there is no python3.
+    /// A Python program of `tests/interop`, or none where there is no python3.
     pub fn python(script: &str, arguments: &[&str]) -> Option<Self> {
         let answer = Command::new("python3").arg("--version").stdin(Stdio::null()).output();
         if !answer.is_ok_and(|answer| answer.status.success()) {
@@ -125,6 +127,20 @@ impl Program {
             std::mem::take(&mut self.lines).into_iter().partition(|(from, _)| *from == Stream::Out);
         let texts = |lines: Vec<(_, String)>| lines.into_iter().map(|(_, line)| line).collect();
         Ended { status, out: texts(out), err: texts(err) }
+    }
+
+    /// How many threads it has at the moment.
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // `utime` and `stime`, the 14th and 15th; the second, in parentheses, may have blanks.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u32>().unwrap());
+        Duration::from_millis(10) * ticks.sum() // USER_HZ is 100.
     }
 
     fn last_lines(&self) -> &[(Stream, String)] {
