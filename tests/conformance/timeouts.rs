@@ -71,18 +71,25 @@ fn a_sub_millisecond_timeout_is_not_rounded_up_to_a_whole_one<T: Subject>() {
 
 /// A timeout cut down to whole milliseconds is a wait of 10 ms, and then a thousand of 0 ms.
 fn a_timeout_with_a_fraction_does_not_spin_until_its_deadline<T: Subject>() {
-    let mut waits = 0;
-    let counting = Wrapped::new(T::open(), |inner: &mut T::Backend, ready: &mut _, timeout| {
-        waits += 1;
-        inner.wait(ready, timeout)
+    let waits = AtomicUsize::new(0);
+    let mut selector = counting::<T>(&waits);
+    let least_work = (0..5).map(|_| {
+        let worked = thread_cpu_time();
+        select_nothing(&mut selector, Duration::from_micros(10_900));
+        assert!(waits.swap(0, Ordering::SeqCst) <= 2, "more than two waits for one timeout");
+        thread_cpu_time() - worked
     });
-    let mut selector = Selector::with_backend(counting);
-    let worked = thread_cpu_time();
-    select_nothing(&mut selector, Duration::from_micros(10_900));
-    let worked = thread_cpu_time() - worked;
-    drop(selector);
-    assert!(waits <= 2, "{waits} waits for one timeout");
-    assert!(worked < Duration::from_micros(800), "{worked:?} of work for a timeout of 10.9 ms");
+    let least_work = least_work.min().unwrap();
+    assert!(least_work < Duration::from_micros(800), "{least_work:?} of work in 10.9 ms");
+}
+
+/// A selector on `T` that counts its waits.
+fn counting<T: Subject>(waits: &AtomicUsize) -> Selector<UnixStream, (), impl Backend> {
+    let wait = |inner: &mut T::Backend, ready: &mut ReadyList, timeout: Option<Duration>| {
+        waits.fetch_add(1, Ordering::SeqCst);
+        inner.wait(ready, timeout)
+    };
+    Selector::with_backend(Wrapped::new(T::open(), wait))
 }
 
 fn no_timeout_waits_until_something_happens<T: Subject>() {
@@ -146,7 +153,8 @@ fn the_longest_timeouts_do_not_overflow<T: Subject>() {
         Duration::from_millis(i32::MAX as u64 + 1),
         Duration::from_millis(u32::MAX as u64 + 1),
     ];
-    let mut selector = T::selector::<UnixStream, ()>();
+    let waits = AtomicUsize::new(0);
+    let mut selector = counting::<T>(&waits);
     for timeout in LONGEST {
         let (notifier, notified) = (selector.notifier(), Arc::new(AtomicBool::new(false)));
         let other = thread::spawn({
@@ -160,6 +168,8 @@ fn the_longest_timeouts_do_not_overflow<T: Subject>() {
         let result = selector.select(&mut Events::new(), Some(timeout)).map(Iterator::count);
         assert_eq!(result.unwrap(), 0);
         assert!(notified.load(Ordering::SeqCst), "{timeout:?} overflowed: it ended at once");
+        let waits = waits.swap(0, Ordering::SeqCst);
+        assert!(waits <= 2, "{timeout:?} overflowed: {waits} waits, each of which ended at once");
         other.join().unwrap();
     }
 }
@@ -218,9 +228,14 @@ fn a_signal_neither_cuts_a_timeout_short_nor_begins_it_anew<T: Subject>() {
     let barrage = Barrage::default();
     let mut selector = barrage.selector::<T>();
     let timeout = Duration::from_millis(60);
-    let elapsed = barrage.around(|| select_nothing(&mut selector, timeout), || false);
-    assert!(elapsed >= timeout, "{timeout:?} was cut short to {elapsed:?}");
-    assert!(elapsed < DEADLINE / 2, "{timeout:?} lasted {elapsed:?}");
+    for _ in 0..10 {
+        let elapsed = barrage.around(|| select_nothing(&mut selector, timeout), || false);
+        assert!(elapsed >= timeout, "{timeout:?} was cut short to {elapsed:?}");
+        assert!(elapsed < DEADLINE / 2, "{timeout:?} lasted {elapsed:?}");
+        if barrage.hits() >= Barrage::ENOUGH {
+            break; // Else the machine is too busy to send any.
+        }
+    }
     assert_ne!(barrage.hits(), 0, "no signal arrived in time to tell");
 }
 
