@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread;
+use std::time::Duration;
 
 use slotmap::{DefaultKey, SlotMap};
 
@@ -109,23 +111,27 @@ impl Executor {
         self.is_closing.get()
     }
 
-    /// Drops the futures of all tasks. A task that is being polled by the caller is dropped by
-    /// another call, when its poll has ended.
-    ///
-    /// One whose waker is being called on another thread at this moment may be out of reach: it
-    /// is leaked there.
-    pub(crate) fn close(&self) {
+    /// Drops the futures of all tasks but of those that the caller is `polling`: these are dropped
+    /// by another call, when their poll has ended.
+    pub(crate) fn close(&self, polling: usize) {
         self.is_closing.set(true);
+        self.shared.inbox.close_to_new();
         loop {
             let wakers: Vec<_> = self.waiting.borrow().values().cloned().collect();
             wakers.into_iter().for_each(Waker::wake);
             self.accept_remote();
-            if self.queue.borrow().is_empty() {
-                break;
-            }
             while let Some(runnable) = self.pop() {
                 drop(runnable);
             }
+            if self.has_ready_tasks() {
+                continue;
+            }
+            if self.waiting.borrow().len() <= polling {
+                break;
+            }
+            // A wake on another thread has claimed a task and is about to push it. That takes no
+            // time, unless that thread does not get any: let it have this one's.
+            thread::sleep(Duration::from_micros(10));
         }
         drop(self.shared.inbox.close());
     }

@@ -226,7 +226,8 @@ impl fmt::Debug for Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let _entered = current::enter(Rc::clone(&self.inner));
-        self.inner.executor.close();
+        // Inside one of its own tasks if a thread-local runtime's task exits the process.
+        self.inner.executor.close(usize::from(self.inner.is_running.get()));
         self.inner.reactor.close();
     }
 }
@@ -243,7 +244,7 @@ impl Drop for Running {
         self.inner.rest();
         if self.inner.executor.is_closing() {
             // The runtime was dropped inside one of its own tasks, which can go now as well.
-            self.inner.executor.close();
+            self.inner.executor.close(0);
         }
     }
 }

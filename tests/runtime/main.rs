@@ -11,3 +11,4 @@ mod fairness;
 mod panics;
 mod scenarios;
 mod tasks;
+mod threads;
