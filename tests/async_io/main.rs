@@ -5,6 +5,7 @@
 //! counts; elsewhere it runs in `block_on`.
 
 mod connect;
+mod datagram;
 mod devices;
 mod edges;
 mod flags;
@@ -15,6 +16,8 @@ mod sigpipe;
 mod source;
 mod stream;
 mod tcp;
+mod udp;
+mod unix;
 mod waiting;
 
 #[path = "../util/child.rs"]
