@@ -66,8 +66,9 @@ fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
         use rustix::net::{SocketFlags, acceptfrom_with};
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let (stream, peer) = acceptfrom_with(listener, flags)?;
-        let peer = peer.and_then(|peer| peer.try_into().ok());
-        Ok((stream.into(), peer_address(peer.as_ref())?))
+        let stream = UnixStream::from(stream);
+        let peer = peer_address(&stream, peer.as_ref())?;
+        Ok((stream, peer))
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -77,18 +78,23 @@ fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
     }
 }
 
-/// The standard library's form of an address: a path, an abstract name, or neither.
+/// The standard library's form of a peer's address.
+///
+/// Few peers have a name. For those the system is asked again: the peer chooses it, with a length
+/// that only the standard library can take in all cases.
 #[cfg(target_os = "linux")]
-fn peer_address(peer: Option<&rustix::net::SocketAddrUnix>) -> io::Result<SocketAddr> {
-    use std::ffi::OsStr;
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::ffi::OsStrExt;
+fn peer_address(
+    stream: &UnixStream,
+    accepted: Option<&rustix::net::SocketAddrAny>,
+) -> io::Result<SocketAddr> {
+    /// That of a `sockaddr_un` with the family alone.
+    const UNNAMED_LEN: usize = size_of::<u16>();
 
-    if let Some(name) = peer.and_then(|peer| peer.abstract_name()) {
-        return SocketAddr::from_abstract_name(name);
+    if accepted.is_some_and(|address| address.addr_len() as usize > UNNAMED_LEN) {
+        stream.peer_addr()
+    } else {
+        SocketAddr::from_pathname("")
     }
-    let path = peer.and_then(|peer| peer.path_bytes()).unwrap_or_default();
-    SocketAddr::from_pathname(OsStr::from_bytes(path))
 }
 
 impl Async<UnixStream> {

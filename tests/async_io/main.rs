@@ -4,14 +4,20 @@
 //! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
 //! counts; elsewhere it runs in `block_on`.
 
+mod connect;
+mod datagram;
 mod devices;
 mod edges;
 mod flags;
 mod idle;
 mod reentrance;
+mod reset;
 mod sigpipe;
 mod source;
 mod stream;
+mod tcp;
+mod udp;
+mod unix;
 mod waiting;
 
 #[path = "../util/child.rs"]

@@ -27,8 +27,8 @@ use socket2::Socket;
 /// For what has to happen. Only a failing test waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// For what must not happen: long enough to tell sleep from a busy loop.
-pub const SILENCE: Duration = Duration::from_millis(20);
+/// For what must not happen: long enough to tell sleep from a busy loop on a loaded machine.
+pub const SILENCE: Duration = Duration::from_millis(40);
 
 /// Runs an async test in a runtime on a thread of its own.
 #[track_caller]
@@ -111,7 +111,7 @@ impl Stepped {
         let (elapsed, worked) = (start.elapsed(), thread_cpu_time() - worked);
         assert!(turn.is_idle(), "a turn found something to do: {turn:?}");
         assert!(elapsed >= SILENCE, "nothing was to be done, but the turn took only {elapsed:?}");
-        assert!(worked < SILENCE / 4, "a busy loop: {worked:?} of work in {elapsed:?}");
+        assert!(worked < SILENCE / 2, "a busy loop: {worked:?} of work in {elapsed:?}");
     }
 
     /// Takes turns until `future` has ended, and polls it whenever `watcher` was woken.
