@@ -201,6 +201,13 @@ fn a_deadline_is_told_by_next_deadline_and_by_the_timer_descriptor() {
         turn_while_readable(&runtime);
         assert_eq!(runtime.next_deadline(), None);
 
+        let task = runtime.spawn(sleep(Duration::from_millis(1)));
+        turn_while_readable(&runtime);
+        assert!(!is_readable(&runtime, Timespec { tv_sec: 0, tv_nsec: 20_000_000 }));
+        assert!(runtime.next_deadline().expect("a task sleeps") < Instant::now());
+        runtime.turn(Some(Duration::ZERO)).unwrap();
+        assert!(task.is_finished());
+
         let runtime = builder.timer_fd(true).build().unwrap();
         let task = runtime.spawn(sleep(Duration::from_millis(20)));
         turn_while_readable(&runtime);

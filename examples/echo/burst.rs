@@ -1,21 +1,20 @@
-//! How fast a server answers many clients. It knows the server by its trait alone, so every skin
-//! is measured alike.
+//! How fast the two skins answer many clients. It knows them by the same trait, has the same load
+//! for both, and lets them take turns in rounds, so that noise of the machine hits both alike.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-
 use super::Server;
+use super::figures::{Figures, Round};
 use super::load::{Load, MESSAGE, Then};
+use super::progress::Progress;
 
 const CONNECTIONS: u64 = 50;
 
-const DURATION: Duration = Duration::from_secs(2);
+/// Rounds of each skin. Even, so that each is first as often as the other.
+const ROUNDS: usize = 20;
 
-/// Between two pictures of the progress bar.
-const PICTURE: Duration = Duration::from_millis(50);
+const ROUND: Duration = Duration::from_millis(125);
 
 /// How long to wait for the other side when neither had anything to do. On loopback that is rare.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -25,72 +24,60 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn title() -> String {
     format!(
-        "{CONNECTIONS} connections for {} s, {MESSAGE}-byte messages, every echo compared:",
-        DURATION.as_secs()
+        "{CONNECTIONS} connections, {MESSAGE}-byte messages, every echo compared, \
+         {ROUNDS} rounds of {} ms each",
+        ROUND.as_millis()
     )
 }
 
-/// What a burst has shown.
-pub struct Figures {
-    skin: &'static str,
-    backend: &'static str,
-    messages: u64,
-    elapsed: Duration,
+/// A server and its clients.
+struct Side<'s> {
+    server: &'s mut dyn Server,
+    load: Load,
+    rounds: Vec<Round>,
 }
 
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { skin, backend, messages, elapsed } = self;
-        let rate = *messages as f64 / elapsed.as_secs_f64();
-        let megabytes = rate * MESSAGE as f64 / 1e6;
-        let (messages, rate) = (HumanCount(*messages), HumanCount(rate as u64));
-        write!(f, "{skin}: {messages} messages, {rate} messages/s, ")?;
-        write!(f, "{megabytes:.1} MB/s each way, back end {backend}")
-    }
-}
-
-/// Drives the server and its load in turn for [`DURATION`], and until every message is back.
-pub fn run(server: &mut dyn Server) -> io::Result<Figures> {
-    let mut load = Load::connect(server.address(), CONNECTIONS)?;
-    let mut progress = Progress::new()?;
-    let (start, mut pause) = (Instant::now(), Duration::ZERO);
-    loop {
-        let elapsed = start.elapsed();
-        let then = if elapsed < DURATION { Then::SendAnother } else { Then::Rest };
-        if load.outstanding() == 0 && then == Then::Rest {
-            progress.bar.finish_and_clear();
-            let (skin, backend) = (server.skin(), server.backend());
-            return Ok(Figures { skin, backend, messages: load.echoed(), elapsed });
+/// Drives each server with its load for [`ROUNDS`] rounds.
+pub fn run(explicit: &mut dyn Server, tasks: &mut dyn Server) -> io::Result<Figures> {
+    let mut progress = Progress::new(2 * ROUNDS as u32 * ROUND)?;
+    let mut sides = [Side::new(explicit)?, Side::new(tasks)?];
+    for number in 0..ROUNDS {
+        // One is first in even rounds and the other in odd ones.
+        for turn in 0..2 {
+            sides[(number + turn) % 2].round(&mut progress)?;
         }
-        if elapsed > DURATION + PATIENCE {
-            let text = format!("{} echoes did not come back in 10 s", load.outstanding());
-            return Err(io::Error::new(ErrorKind::TimedOut, text));
-        }
-        progress.show(elapsed, load.echoed());
-        let happened = server.turn(pause)? + load.turn(pause, then)?;
-        pause = if happened > 0 { Duration::ZERO } else { PAUSE };
     }
+    progress.finish();
+    let [explicit, tasks] = sides.map(|side| side.rounds);
+    Ok(Figures { explicit, tasks })
 }
 
-struct Progress {
-    bar: ProgressBar,
-    next_picture: Duration,
-}
-
-impl Progress {
-    /// A bar on stderr; nothing at all where that is no terminal.
-    fn new() -> io::Result<Self> {
-        let style = ProgressStyle::with_template("{bar:40} {msg}").map_err(io::Error::other)?;
-        let bar = ProgressBar::new(DURATION.as_millis() as u64).with_style(style);
-        Ok(Self { bar, next_picture: PICTURE })
+impl<'s> Side<'s> {
+    fn new(server: &'s mut dyn Server) -> io::Result<Self> {
+        let load = Load::connect(server.address(), CONNECTIONS)?;
+        Ok(Self { server, load, rounds: Vec::new() })
     }
 
-    fn show(&mut self, elapsed: Duration, messages: u64) {
-        if elapsed >= self.next_picture {
-            let rate = messages as f64 / elapsed.as_secs_f64();
-            self.bar.set_position(elapsed.as_millis() as u64);
-            self.bar.set_message(format!("{} messages/s", HumanCount(rate as u64)));
-            self.next_picture = elapsed + PICTURE;
+    /// For [`ROUND`], and until every message is back.
+    fn round(&mut self, progress: &mut Progress) -> io::Result<()> {
+        let before = self.load.echoed();
+        let (start, mut pause) = (Instant::now(), Duration::ZERO);
+        self.load.begin()?;
+        loop {
+            let elapsed = start.elapsed();
+            let then = if elapsed < ROUND { Then::SendAnother } else { Then::Rest };
+            if self.load.outstanding() == 0 && then == Then::Rest {
+                self.rounds.push(Round { messages: self.load.echoed() - before, elapsed });
+                progress.advance(ROUND);
+                return Ok(());
+            }
+            if elapsed > ROUND + PATIENCE {
+                let text = format!("{} echoes did not come back in 10 s", self.load.outstanding());
+                return Err(io::Error::new(ErrorKind::TimedOut, text));
+            }
+            progress.show(elapsed.min(ROUND));
+            let happened = self.server.turn(pause)? + self.load.turn(pause, then)?;
+            pause = if happened > 0 { Duration::ZERO } else { PAUSE };
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The document's conversation, the server's words on the left and the client's on the right.
+//! The document's conversation, the server's words on the left and the client's on the right: a
+//! server of async tasks and a client that is an explicit loop, in turns on one thread.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use selkie::{DefaultSelector, Events, Interest};
 
-use super::{Happened, Server};
+use super::Server;
+use super::tasks::Happened;
 
 /// Columns for the server's words; the longest are `  received b'This is the message. '`.
 const LEFT: usize = 40;
@@ -39,7 +41,7 @@ pub fn print(happened: Happened<'_>) {
 /// Lets the document's client talk with `server`, each doing all that it can in its turn.
 pub fn run(server: &mut dyn Server) -> io::Result<()> {
     let address = server.address();
-    println!("{:LEFT$}client", "server");
+    println!("{:LEFT$}client: an explicit loop", "server: async tasks");
     println!("starting up on {} port {}", address.ip(), address.port());
     right(&format!("connecting to {} port {}", address.ip(), address.port()));
     let mut client = Client::connect(address)?;

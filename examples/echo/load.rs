@@ -36,7 +36,7 @@ struct Exchange {
 }
 
 impl Load {
-    /// Connects the clients, each of which will send a first message.
+    /// Connects the clients.
     pub fn connect(server: SocketAddr, connections: u64) -> io::Result<Self> {
         let selector = DefaultSelector::new()?;
         let mut clients = Clients { selector, begun: 0, echoed: 0 };
@@ -46,11 +46,15 @@ impl Load {
             let stream = TcpStream::connect(server)?;
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
-            let exchange = Exchange::new(clients.begun);
-            clients.selector.register(stream, Interest::READ | Interest::WRITE, exchange)?;
-            clients.begun += 1;
+            clients.selector.register(stream, Interest::READ, Exchange::new(0))?;
         }
         Ok(Self { clients, events: Events::new() })
+    }
+
+    /// Has every client send a message. None may be under way.
+    pub fn begin(&mut self) -> io::Result<()> {
+        let keys: Vec<_> = self.clients.selector.iter().map(|(key, _)| key).collect();
+        keys.into_iter().try_for_each(|key| self.clients.begin(key))
     }
 
     /// How many messages came back, each byte as it was sent.
@@ -79,6 +83,14 @@ impl Load {
 }
 
 impl Clients {
+    fn begin(&mut self, key: Key) -> io::Result<()> {
+        if let Some(exchange) = self.selector.get_mut(key) {
+            *exchange = Exchange::new(self.begun);
+            self.begun += 1;
+        }
+        self.send(key)
+    }
+
     fn send(&mut self, key: Key) -> io::Result<()> {
         let registered = &self.selector[key];
         let rest = &registered.data.message[registered.data.sent..];
@@ -109,9 +121,7 @@ impl Clients {
         }
         self.echoed += 1;
         if then == Then::SendAnother {
-            *exchange = Exchange::new(self.begun);
-            self.begun += 1;
-            self.send(key)?;
+            self.begin(key)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use selkie::selector::Backend;
 use selkie::{DefaultSelector, Events, Interest, Key, Readiness};
 use socket2::Socket;
 
-use super::{Happened, Server};
+use super::Server;
 
 pub struct SelectServer {
     echo: Echo,
@@ -16,25 +16,30 @@ pub struct SelectServer {
     address: SocketAddr,
 }
 
+/// All but the events, so that it may change while they are walked.
 struct Echo {
     selector: DefaultSelector<Socket, Role>,
-    tell: fn(Happened<'_>),
 }
 
 /// Our own data on each key.
 enum Role {
     Listener,
-    Connection { peer: SocketAddr, unsent: Vec<u8> },
+    Connection { unsent: Vec<u8> },
 }
 
 impl SelectServer {
-    pub fn bind(tell: fn(Happened<'_>)) -> io::Result<Self> {
+    pub fn bind() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let mut selector = DefaultSelector::new()?;
         selector.register(listener.into(), Interest::READ, Role::Listener)?;
-        Ok(Self { echo: Echo { selector, tell }, events: Events::new(), address })
+        Ok(Self { echo: Echo { selector }, events: Events::new(), address })
+    }
+
+    /// What asks the system for readiness.
+    pub fn backend(&self) -> &'static str {
+        self.echo.selector.backend().name()
     }
 }
 
@@ -43,7 +48,7 @@ impl Echo {
         match &self.selector[key].data {
             Role::Listener => self.accept(key),
             Role::Connection { .. } if readiness.is_writable() => self.send(key),
-            &Role::Connection { peer, .. } => self.echo(key, peer),
+            Role::Connection { .. } => self.echo(key),
         }
     }
 
@@ -51,27 +56,23 @@ impl Echo {
         let (connection, _) = self.selector[listener].source.accept()?;
         connection.set_nonblocking(true)?;
         connection.set_tcp_nodelay(true)?;
-        let peer = connection.peer_addr()?.as_socket().ok_or(ErrorKind::Unsupported)?;
-        (self.tell)(Happened::Accepted(peer));
-        let role = Role::Connection { peer, unsent: Vec::new() };
+        let role = Role::Connection { unsent: Vec::new() };
         self.selector.register(connection, Interest::READ, role)?;
         Ok(())
     }
 
-    fn echo(&mut self, key: Key, peer: SocketAddr) -> io::Result<()> {
+    fn echo(&mut self, key: Key) -> io::Result<()> {
         let mut buffer = [0; 4096];
         let mut connection = &self.selector[key].source;
         let count = connection.read(&mut buffer)?;
         if count == 0 {
-            (self.tell)(Happened::Closed(peer));
             self.selector.unregister(key)?;
             return Ok(());
         }
         let bytes = &buffer[..count];
-        (self.tell)(Happened::Received(peer, bytes));
         let sent = sent_at_once(connection.write(bytes))?;
         if sent < count
-            && let Some(Role::Connection { unsent, .. }) = self.selector.get_mut(key)
+            && let Some(Role::Connection { unsent }) = self.selector.get_mut(key)
         {
             // Back pressure: nothing more is read until the client has taken its echo.
             unsent.extend_from_slice(&bytes[sent..]);
@@ -82,9 +83,9 @@ impl Echo {
 
     fn send(&mut self, key: Key) -> io::Result<()> {
         let registered = &self.selector[key];
-        let Role::Connection { unsent, .. } = &registered.data else { return Ok(()) };
+        let Role::Connection { unsent } = &registered.data else { return Ok(()) };
         let sent = sent_at_once((&registered.source).write(unsent))?;
-        if let Some(Role::Connection { unsent, .. }) = self.selector.get_mut(key) {
+        if let Some(Role::Connection { unsent }) = self.selector.get_mut(key) {
             unsent.drain(..sent);
             if unsent.is_empty() {
                 self.selector.modify(key, Interest::READ)?;
@@ -95,14 +96,6 @@ impl Echo {
 }
 
 impl Server for SelectServer {
-    fn skin(&self) -> &'static str {
-        "explicit loop"
-    }
-
-    fn backend(&self) -> &'static str {
-        self.echo.selector.backend().name()
-    }
-
     fn address(&self) -> SocketAddr {
         self.address
     }
