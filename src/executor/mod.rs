@@ -25,6 +25,13 @@ pub(crate) use self::inbox::Inbox;
 pub(crate) use self::shared::{PanicLog, Runnable, Shared};
 pub use self::task::Task;
 
+/// How long an executor that ends waits for tasks that other threads are about to hand back. A
+/// thread that is stopped, or was lost in a fork, never does: its task is leaked then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long it sleeps before it looks again: a push takes less than a microsecond.
+const NAP: Duration = Duration::from_micros(10);
+
 /// Finds the executor that runs on this thread just now; the layer above knows it.
 pub(crate) trait Current: 'static {
     fn get() -> Option<Rc<Executor>>;
@@ -112,10 +119,11 @@ impl Executor {
     }
 
     /// Drops the futures of all tasks but of those that the caller is `polling`: these are dropped
-    /// by another call, when their poll has ended.
+    /// by another call, when their poll has ended. What another thread holds on to is leaked.
     pub(crate) fn close(&self, polling: usize) {
         self.is_closing.set(true);
         self.shared.inbox.close_to_new();
+        let mut patience = PATIENCE;
         loop {
             let wakers: Vec<_> = self.waiting.borrow().values().cloned().collect();
             wakers.into_iter().for_each(Waker::wake);
@@ -126,12 +134,13 @@ impl Executor {
             if self.has_ready_tasks() {
                 continue;
             }
-            if self.waiting.borrow().len() <= polling {
+            if self.waiting.borrow().len() <= polling || patience.is_zero() {
                 break;
             }
             // A wake on another thread has claimed a task and is about to push it. That takes no
             // time, unless that thread does not get any: let it have this one's.
-            thread::sleep(Duration::from_micros(10));
+            thread::sleep(NAP);
+            patience = patience.saturating_sub(NAP);
         }
         drop(self.shared.inbox.close());
     }
