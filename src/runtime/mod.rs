@@ -118,13 +118,14 @@ impl Runtime {
     /// Await the future there, or spawn it.
     pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
         assert!(
-            current::get().is_none_or(|inner| !inner.is_running.get()),
+            !current::is_running(),
             "block_on was called inside a running selkie runtime, which would block it; await \
              the future there, or spawn it"
         );
+        // First, so that the future is dropped inside the runtime, in a panic too.
+        let _running = self.inner.start();
         let future = pin!(future);
         let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
-        let _running = self.inner.start();
         loop {
             let turn = self.inner.turn(None, &mut root);
             self.inner.reactor.end_turn().and(turn)?;

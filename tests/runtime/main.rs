@@ -4,10 +4,14 @@
 
 #[path = "../util/backends.rs"]
 mod backends;
+#[path = "../util/rerun.rs"]
+mod child;
 #[path = "../util/runtime.rs"]
 mod util;
 
+mod endings;
 mod fairness;
+mod nesting;
 mod panics;
 mod scenarios;
 mod tasks;
