@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::pin::pin;
+use std::time::Instant;
 
 use selkie::{Async, yield_now};
 
 use crate::connect::socket_path;
-use crate::util::{Stepped, Watcher, run, thread_cpu_time};
+use crate::util::{SILENCE, Stepped, Watcher, run};
 
 #[test]
 fn a_datagram_goes_to_a_path_and_tells_where_it_comes_from() {
@@ -92,32 +93,35 @@ async fn receive_all(receiver: &Async<UnixDatagram>) {
 }
 
 #[test]
-fn a_sender_to_a_path_waits_for_room_though_others_filled_the_queue() {
-    run(async || {
-        let path = socket_path("filled");
-        let receiver = Async::<UnixDatagram>::bind(&path).unwrap();
-        let filler = UnixDatagram::unbound().unwrap();
-        filler.set_nonblocking(true).unwrap();
-        let mut filled = 0;
-        while filler.send_to(b"fill", &path).is_ok() {
-            filled += 1;
-        }
-        let sender = Async::<UnixDatagram>::unbound().unwrap();
-        let to = path.clone();
-        let send = selkie::spawn(async move { sender.send_to(b"waits", to).await });
-        let worked = thread_cpu_time();
-        selkie::sleep(crate::util::SILENCE).await;
-        let worked = thread_cpu_time() - worked;
-        assert!(!send.is_finished());
-        assert!(worked < crate::util::SILENCE / 2, "a busy loop: {worked:?}");
-        let mut buf = [0; 8];
-        for _ in 0..filled {
-            assert_eq!(receiver.recv(&mut buf).await.unwrap(), 4);
-        }
-        assert_eq!(receiver.recv(&mut buf).await.unwrap(), 5);
-        assert_eq!(send.await.unwrap(), 5);
-        std::fs::remove_file(&path).unwrap();
-    });
+fn a_sender_to_a_path_waits_for_room_and_does_not_spin_though_others_filled_the_queue() {
+    let stepped = Stepped::new();
+    let path = socket_path("filled");
+    let receiver = stepped.enter(|| Async::<UnixDatagram>::bind(&path).unwrap());
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    let filled = std::iter::repeat_with(|| filler.send_to(b"fill", &path).is_ok());
+    let filled = filled.take_while(|sent| *sent).count();
+
+    let sender = stepped.enter(|| Async::<UnixDatagram>::unbound().unwrap());
+    let (watcher, mut buf) = (Watcher::new(), [0; 8]);
+    let mut send = pin!(sender.send_to(b"waits", &path));
+    let start = Instant::now();
+    let mut polls = 0;
+    while start.elapsed() < SILENCE {
+        assert!(stepped.poll(send.as_mut(), &watcher).is_pending());
+        polls += 1;
+        let woken = watcher.count();
+        stepped.until("it tries again", || watcher.count() > woken);
+    }
+    // It tries once a millisecond. Asking for an event would be answered at once, each time.
+    assert!(polls < 100, "tried {polls} times in {:?}", start.elapsed());
+    for _ in 0..filled {
+        assert!(stepped.poll(pin!(receiver.recv(&mut buf)), &watcher).is_ready());
+    }
+    assert_eq!(stepped.finish(send, &watcher).unwrap(), 5);
+    assert!(stepped.poll(pin!(receiver.recv(&mut buf)), &watcher).is_ready());
+    assert_eq!(&buf[..5], b"waits");
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod devices;
 mod edges;
 mod flags;
 mod idle;
+mod incoming;
 mod reentrance;
 mod reset;
 mod sigpipe;
