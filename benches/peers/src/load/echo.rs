@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use super::connection::Connection;
 use super::pattern::Pattern;
@@ -60,7 +60,8 @@ impl<'a> Ring<'a> {
             for event in events.drain(..) {
                 let connection = &mut self.connections[event.data.u64() as usize];
                 connection.send(self.pattern)?;
-                if !event.flags.contains(EventFlags::IN) {
+                let flags = event.flags;
+                if !flags.contains(EventFlags::IN) {
                     continue;
                 }
                 let now = Instant::now();

@@ -17,6 +17,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::system::{self, CpuClock};
+pub use idle::HELD;
 use pattern::Pattern;
 
 /// How long a read, a write or a whole run of the load may take; a server that is slower than
@@ -92,7 +93,7 @@ impl Load {
     /// A connection to the server that blocks.
     fn connect(&self) -> Result<TcpStream> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -36,7 +36,7 @@ impl Echo {
 
     /// At most one read, and its write: for a loop that is told again of what is left.
     pub fn step(&mut self, mut stream: impl Read + Write, buffer: &mut [u8]) -> Next {
-        let step = || {
+        let mut step = || {
             if self.is_blocked() && !self.flush(&mut stream)? {
                 return Ok(Next::Write);
             }
@@ -56,7 +56,7 @@ impl Echo {
         buffer: &mut [u8],
         drained: Drained,
     ) -> Next {
-        let drain = || {
+        let mut drain = || {
             if self.is_blocked() && !self.flush(&mut stream)? {
                 return Ok(Next::Write);
             }

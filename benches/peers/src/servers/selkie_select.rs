@@ -1,6 +1,7 @@
 //! selkie's explicit loop: Python's `selectors` in Rust, one read per event.
 
 use std::cell::RefCell;
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -26,14 +27,14 @@ impl AsFd for Source {
 }
 
 pub fn serve() -> Result<()> {
-    run(DefaultSelector::new()?)
+    Ok(run(DefaultSelector::new()?)?)
 }
 
 pub fn serve_epoll() -> Result<()> {
-    run(EpollSelector::new()?)
+    Ok(run(EpollSelector::new()?)?)
 }
 
-fn run<B: Open>(mut selector: Selector<Source, RefCell<Echo>, B>) -> Result<()> {
+fn run<B: Open>(mut selector: Selector<Source, RefCell<Echo>, B>) -> io::Result<()> {
     let listener = TcpListener::bind(super::ADDRESS)?;
     listener.set_nonblocking(true)?;
     super::announce(listener.local_addr()?)?;

@@ -35,8 +35,14 @@ pub fn prepare_uvloop(tools: &Path) -> Result<()> {
     if installed.is_ok() {
         return Ok(());
     }
-    run(Command::new(python(tools))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uvloop"]))
+    run(Command::new(python(tools)).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "uvloop",
+    ]))
 }
 
 pub fn prepare_libuv(tools: &Path) -> Result<()> {
@@ -45,12 +51,8 @@ pub fn prepare_libuv(tools: &Path) -> Result<()> {
     }
     let source = tools.join("libuv_echo.c");
     fs::write(&source, LIBUV)?;
-    run(Command::new("cc")
-        .args(["-O3", "-o"])
-        .arg(libuv_server(tools))
-        .arg(source)
-        .arg("-luv"))
-    .context("needs cc and libuv's header (libuv1-dev)")
+    run(Command::new("cc").args(["-O3", "-o"]).arg(libuv_server(tools)).arg(source).arg("-luv"))
+        .context("needs cc and libuv's header (libuv1-dev)")
 }
 
 pub fn libuv(tools: &Path) -> Command {
