@@ -42,18 +42,6 @@ impl Case {
         echoes.chain([CHURN]).collect()
     }
 
-    /// The ones that `--quick` takes.
-    pub fn quick() -> Vec<Self> {
-        vec![
-            Self::echo(1, 64, 1),
-            Self::echo(50, 64, 1),
-            Self::echo(1000, 64, 1),
-            Self::echo(50, 16 * 1024, 1),
-            Self::echo(50, 64, 16),
-            CHURN,
-        ]
-    }
-
     /// `50x64` for 50 connections with 64 bytes, `50x64p16` with 16 messages under way.
     pub fn name(self) -> String {
         let Self { work, connections, bytes, outstanding } = self;

@@ -117,14 +117,14 @@ impl Server {
         Ok(())
     }
 
-    /// Lets a load generator on `core` do the work of `case`, with `count` messages counted.
-    pub fn load(&self, case: Case, count: u32, core: usize) -> Result<Outcome> {
+    /// Lets a load generator on `core` do the work of `case`: `warm_up` messages, and then
+    /// `count` of them that are counted.
+    pub fn load(&self, case: Case, warm_up: u32, count: u32, core: usize) -> Result<Outcome> {
         let work = match case.work {
             Work::Echo => "echo",
             Work::Churn => "churn",
         };
         let mut command = self.load_command(work, core)?;
-        let warm_up = (count / 10).max(case.connections.min(count));
         for (name, value) in [
             ("--connections", case.connections),
             ("--outstanding", case.outstanding),

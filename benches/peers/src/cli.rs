@@ -5,19 +5,63 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::case::Case;
 use crate::load::Load;
+use crate::matrix;
+use crate::report;
+use crate::results::{Part, Results};
 use crate::servers::Peer;
 use crate::system;
 
+/// Measures selkie side by side with what a user would pick instead, and writes RESULTS.md,
+/// charts and the samples (results.json).
 #[derive(Parser)]
-#[command(version, about)]
+#[command(about, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    matrix: Matrix,
+}
+
+/// What to measure, and how thoroughly.
+#[derive(Args, Clone)]
+pub struct Matrix {
+    /// Measure for some two minutes: fewer cases, shorter runs, no build figures.
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure these peers alone (the reference is always there).
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = Peer::find)]
+    pub only: Vec<&'static Peer>,
+    /// Measure these cases alone, in every part that has cases.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = Case::find)]
+    pub case: Vec<Case>,
+    /// Measure these parts alone.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub part: Vec<Part>,
+    /// Rounds of every measurement that is repeated.
+    #[arg(long)]
+    pub rounds: Option<u32>,
+    /// Keep what an earlier run found in the parts that are not measured now.
+    #[arg(long)]
+    pub keep: bool,
+    /// Folder for the report [default: benches].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compare the runtimes' own operations: short for `--part micro --keep`.
+    Micro(Single),
+    /// Compare what depending on a runtime costs: short for `--part build --keep`.
+    Build(Single),
+    /// Write the report again from the samples of an earlier run.
+    Report {
+        /// Folder of the report [default: benches].
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Be an echo server (the harness starts these).
     #[command(hide = true)]
     Serve(Serve),
@@ -28,7 +72,8 @@ enum Command {
 
 #[derive(Args)]
 struct Serve {
-    name: String,
+    #[arg(value_parser = Peer::find)]
+    peer: &'static Peer,
     /// The core to run on.
     #[arg(long)]
     core: usize,
@@ -37,34 +82,42 @@ struct Serve {
     tools: PathBuf,
 }
 
+/// How to measure a single part.
+#[derive(Args)]
+struct Single {
+    /// Measure with less patience.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of the measurement.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Folder for the report [default: benches].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Single {
+    fn of(self, part: Part) -> Matrix {
+        let Self { quick, rounds, out } = self;
+        let part = vec![part];
+        Matrix { quick, only: Vec::new(), case: Vec::new(), part, rounds, keep: true, out }
+    }
+}
+
 pub fn run() -> Result<()> {
-    match Cli::parse().command {
-        Some(Command::Serve(serve)) => {
-            system::settle(serve.core)?;
-            Peer::find(&serve.name)?.serve(&serve.tools)
+    let Cli { command, matrix } = Cli::parse();
+    match command {
+        None => matrix::run(&matrix),
+        Some(Command::Micro(single)) => matrix::run(&single.of(Part::Micro)),
+        Some(Command::Build(single)) => matrix::run(&single.of(Part::Build)),
+        Some(Command::Report { out }) => {
+            let folder = out.unwrap_or_else(matrix::default_folder);
+            report::write(&Results::load(&folder)?, &folder)
+        }
+        Some(Command::Serve(Serve { peer, core, tools })) => {
+            system::settle(core)?;
+            peer.serve(&tools)
         }
         Some(Command::Load(load)) => load.run(),
-        None => {
-            let tools = tempfile::tempdir()?;
-            for peer in crate::servers::PEERS {
-                let cores = system::Cores::shared()?;
-                let r = (|| -> Result<_> {
-                    peer.prepare(tools.path())?;
-                    let server =
-                        crate::child::Server::start(peer, tools.path(), cores.server, &[])?;
-                    Ok(server.load(crate::case::Case::echo(50, 64, 1), 20000, cores.load)?)
-                })();
-                match r {
-                    Ok(o) => println!(
-                        "{} {:?} {:.3}",
-                        peer.name,
-                        o,
-                        o.server_cpu_ns as f64 / o.load_cpu_ns as f64
-                    ),
-                    Err(e) => println!("{} {e:#}", peer.name),
-                }
-            }
-            Ok(())
-        }
     }
 }

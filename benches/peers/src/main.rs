@@ -7,7 +7,15 @@
 mod case;
 mod child;
 mod cli;
+mod environment;
+mod footprint;
+mod harness;
 mod load;
+mod matrix;
+mod measure;
+mod micro;
+mod report;
+mod results;
 mod servers;
 mod stats;
 mod system;

@@ -31,10 +31,6 @@ impl Connection {
         Self { stream, offset, message, wanted: 0, sent: 0, received: 0, begun: VecDeque::new() }
     }
 
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
     /// Puts `messages` more under way, and sends as much as fits.
     pub fn begin(&mut self, messages: u32, now: Instant, pattern: &Pattern) -> Result<()> {
         self.wanted += u64::from(messages) * self.message;

@@ -78,6 +78,19 @@ pub struct Outcome {
     pub p999_ns: u64,
 }
 
+impl Outcome {
+    /// Messages (for churn: connections) per second.
+    pub fn rate(&self) -> f64 {
+        self.count as f64 / self.elapsed_ns as f64 * 1e9
+    }
+
+    /// The server's processor time in units of the load generator's: what both pay alike, for
+    /// the kernel and for the machine's moods, cancels out.
+    pub fn cpu_ratio(&self) -> f64 {
+        self.server_cpu_ns as f64 / self.load_cpu_ns as f64
+    }
+}
+
 impl Load {
     /// Does the work and prints the [`Outcome`] as a line of JSON.
     pub fn run(&self) -> Result<()> {

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+pub use foreign::versions as foreign_versions;
 
 /// Bytes that a server reads at once: what one TCP segment over loopback and the largest
 /// message of the cases fit in.
@@ -34,6 +35,21 @@ const ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
 /// The name of the peer that all others are compared with.
 pub const REFERENCE: &str = "raw-epoll-edge";
+
+/// The crates whose versions belong in a report.
+pub const CRATES: &[&str] = &[
+    "async-executor",
+    "async-io",
+    "calloop",
+    "compio",
+    "mio",
+    "monoio",
+    "polling",
+    "rustix",
+    "selkie",
+    "smol",
+    "tokio",
+];
 
 /// An echo server that can be measured.
 pub struct Peer {

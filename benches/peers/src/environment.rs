@@ -1,0 +1,143 @@
+//! Where something was measured: what a reader has to know to compare it with another machine.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::servers;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    pub processor: String,
+    pub cores: usize,
+    pub kernel: String,
+    pub rustc: String,
+    /// The revision of this repository.
+    pub revision: String,
+    /// Names and versions of the peers.
+    pub versions: Vec<String>,
+    /// Of 1000 parts of the processors' time, how many the host took away meanwhile.
+    pub stolen_permille: u64,
+}
+
+impl Environment {
+    /// Looks around; `tools` has what foreign servers need.
+    pub fn look(tools: &Path) -> Result<Self> {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
+        let mut versions = crate_versions();
+        versions.extend(servers::foreign_versions(tools));
+        Ok(Self {
+            processor: processor(&cpuinfo),
+            cores: thread::available_parallelism()?.get(),
+            kernel: kernel(&fs::read_to_string("/proc/sys/kernel/osrelease")?),
+            rustc: first_line("rustc", &["--version"]),
+            revision: first_line("git", &["describe", "--always", "--dirty"]),
+            versions,
+            stolen_permille: 0,
+        })
+    }
+}
+
+/// The model, and whether it is a guest of another machine.
+fn processor(cpuinfo: &str) -> String {
+    let field = |name: &str| {
+        let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    };
+    let model = field("model name").unwrap_or("unknown");
+    let is_guest = field("flags").is_some_and(|flags| flags.split(' ').any(|f| f == "hypervisor"));
+    if is_guest { format!("{model} (virtual machine)") } else { model.to_owned() }
+}
+
+/// The release without what its builder added.
+fn kernel(release: &str) -> String {
+    format!("Linux {}", release.split(['-', '+', '\n']).next().unwrap_or_default())
+}
+
+/// The crates that this one depends on, as cargo resolved them.
+fn crate_versions() -> Vec<String> {
+    let arguments = ["tree", "--package", "peers", "--depth", "1", "--edges", "normal"];
+    let output = in_this_crate("cargo").args(arguments).args(["--prefix", "none"]).output();
+    let tree = output.map(|output| output.stdout).unwrap_or_default();
+    // "name v1.2.3 (where from)"; the first is this crate.
+    let names = String::from_utf8_lossy(&tree);
+    names
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some(format!("{} {}", words.next()?, words.next()?.trim_start_matches('v')))
+        })
+        .filter(|line| servers::CRATES.contains(&line.split(' ').next().unwrap_or_default()))
+        .collect()
+}
+
+/// What a command says first; "unknown" if it cannot be asked.
+fn first_line(program: &str, arguments: &[&str]) -> String {
+    let output = in_this_crate(program).args(arguments).output();
+    let said = output.map(|output| output.stdout).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    said.lines().next().unwrap_or("unknown").to_owned()
+}
+
+fn in_this_crate(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// The processors' time since the machine started, and how much of it the host took away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stolen {
+    total: u64,
+    stolen: u64,
+}
+
+impl Stolen {
+    pub fn now() -> Result<Self> {
+        Ok(Self::parse(&fs::read_to_string("/proc/stat")?))
+    }
+
+    /// As proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal; the two after
+    /// them are parts of the first two.
+    fn parse(stat: &str) -> Self {
+        let line = stat.lines().next().unwrap_or_default();
+        let ticks: Vec<u64> =
+            line.split_whitespace().skip(1).take(8).filter_map(|n| n.parse().ok()).collect();
+        Self { total: ticks.iter().sum(), stolen: ticks.get(7).copied().unwrap_or_default() }
+    }
+
+    /// Of 1000 parts of the time since `before`.
+    pub fn permille_since(self, before: Self) -> u64 {
+        (self.stolen - before.stolen) * 1000 / (self.total - before.total).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_is_told_from_a_host() {
+        let cpuinfo = "processor\t: 0\nmodel name\t: Z 80\nflags\t\t: fpu hypervisor sse\n";
+        assert_eq!(processor(cpuinfo), "Z 80 (virtual machine)");
+        assert_eq!(processor(&cpuinfo.replace("hypervisor ", "")), "Z 80");
+    }
+
+    #[test]
+    fn a_kernel_is_named_by_its_release_alone() {
+        assert_eq!(kernel("6.18.44-generic+2\n"), "Linux 6.18.44");
+    }
+
+    #[test]
+    fn stolen_time_is_the_eighth_number() {
+        let before = Stolen::parse("cpu  10 0 10 70 0 0 0 10 0 0\ncpu0 1 2 3\n");
+        let after = Stolen::parse("cpu  20 0 20 140 0 0 5 15 9 9\n");
+        assert_eq!(before, Stolen { total: 100, stolen: 10 });
+        assert_eq!(after.permille_since(before), 50);
+    }
+}

@@ -1,0 +1,21 @@
+//! The report: RESULTS.md, and the charts in it.
+
+mod charts;
+mod markdown;
+mod sections;
+mod view;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::results::Results;
+
+pub const FILE: &str = "RESULTS.md";
+
+/// Writes the report and its charts into `folder`.
+pub fn write(results: &Results, folder: &Path) -> Result<()> {
+    let charts = charts::draw(results, &folder.join("charts"))?;
+    Ok(fs::write(folder.join(FILE), sections::document(results, &charts))?)
+}
