@@ -1,9 +1,10 @@
 //! The harness's side of the processes: starting them, listening to them with a deadline, and
 //! ending each by its id, whatever happens.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,6 +81,23 @@ impl Drop for Guard {
     }
 }
 
+/// How much a load generator does: messages, or connections for churn.
+#[derive(Clone, Copy, Debug)]
+pub struct Amount {
+    /// Before anything is counted.
+    pub warm_up: u32,
+    pub count: u32,
+    pub pace: Pace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The next message begins as soon as one is back.
+    Closed,
+    /// The next ones begin when all are back and the server waits again.
+    Bursts,
+}
+
 /// A running echo server, perhaps under a tool that watches it.
 pub struct Server {
     guard: Guard,
@@ -89,14 +107,20 @@ pub struct Server {
 
 impl Server {
     /// Starts `peer` on `core`, with what it needs in `tools`; `watcher` is the command line to
-    /// put before it.
-    pub fn start(peer: &Peer, tools: &Path, core: usize, watcher: &[OsString]) -> Result<Self> {
+    /// put before it, `buffer` the size of the buffer that each task has.
+    pub fn start(
+        peer: &Peer,
+        tools: &Path,
+        core: usize,
+        watcher: &[OsString],
+        buffer: usize,
+    ) -> Result<Self> {
         let this = std::env::current_exe()?.into_os_string();
-        let core = core.to_string();
-        let serve = ["serve", peer.name, "--core", &core, "--tools"].map(OsStr::new);
-        let line: Vec<_> = watcher.iter().chain([&this]).map(OsString::as_os_str).collect();
-        let mut guard =
-            Guard::start(Command::new(line[0]).args(&line[1..]).args(serve).arg(tools))?;
+        let line: Vec<_> = watcher.iter().chain([&this]).collect();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(["serve", peer.name, "--core", &core.to_string()]);
+        command.args(["--buffer", &buffer.to_string()]).arg("--tools").arg(tools);
+        let mut guard = Guard::start(&mut command)?;
         let announced = guard.line()?;
         let (port, pid) = announced.split_once(' ').context("no port and process id")?;
         Ok(Self { port: port.parse()?, pid: pid.parse()?, guard })
@@ -107,6 +131,9 @@ impl Server {
     pub fn finish(mut self) -> Result<()> {
         let pid = Pid::from_raw(self.pid.cast_signed()).context("a process id")?;
         kill_process(pid, Signal::TERM)?;
+        // Under valgrind a process that waits in io_uring sees a signal only when it has
+        // something to do. Nobody may be there any more: that is what we want.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         let deadline = Instant::now() + PATIENCE;
         while self.guard.child.try_wait()?.is_none() {
             if Instant::now() > deadline {
@@ -117,9 +144,8 @@ impl Server {
         Ok(())
     }
 
-    /// Lets a load generator on `core` do the work of `case`: `warm_up` messages, and then
-    /// `count` of them that are counted.
-    pub fn load(&self, case: Case, warm_up: u32, count: u32, core: usize) -> Result<Outcome> {
+    /// Lets a load generator on `core` do the work of `case`.
+    pub fn load(&self, case: Case, amount: Amount, core: usize) -> Result<Outcome> {
         let work = match case.work {
             Work::Echo => "echo",
             Work::Churn => "churn",
@@ -129,10 +155,13 @@ impl Server {
             ("--connections", case.connections),
             ("--outstanding", case.outstanding),
             ("--bytes", case.bytes),
-            ("--warm-up", warm_up),
-            ("--count", count),
+            ("--warm-up", amount.warm_up),
+            ("--count", amount.count),
         ] {
             command.arg(name).arg(value.to_string());
+        }
+        if amount.pace == Pace::Bursts {
+            command.arg("--paced");
         }
         let mut guard = Guard::start(&mut command)?;
         Ok(serde_json::from_str(&guard.line()?)?)

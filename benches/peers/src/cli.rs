@@ -77,6 +77,9 @@ struct Serve {
     /// The core to run on.
     #[arg(long)]
     core: usize,
+    /// The size of the buffer that each task of an async server has.
+    #[arg(long)]
+    buffer: usize,
     /// The folder with what foreign servers need.
     #[arg(long)]
     tools: PathBuf,
@@ -114,9 +117,9 @@ pub fn run() -> Result<()> {
             let folder = out.unwrap_or_else(matrix::default_folder);
             report::write(&Results::load(&folder)?, &folder)
         }
-        Some(Command::Serve(Serve { peer, core, tools })) => {
+        Some(Command::Serve(Serve { peer, core, buffer, tools })) => {
             system::settle(core)?;
-            peer.serve(&tools)
+            peer.serve(&tools, buffer)
         }
         Some(Command::Load(load)) => load.run(),
     }

@@ -8,11 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
 use crate::case::Case;
-use crate::child::Server;
+use crate::child::{Amount, Pace, Server};
 use crate::load::Outcome;
 use crate::results::{Part, Results};
-use crate::servers::Peer;
+use crate::servers::{BUFFER, Peer};
 use crate::system::Cores;
+
+/// Enough to see whether a peer runs.
+const PROBE: Amount = Amount { warm_up: 1, count: 100, pace: Pace::Closed };
 
 /// How thoroughly to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl Harness {
             self.bar.set_message(format!("{}: does it run?", peer.name));
             let probe = peer
                 .prepare(self.tools.path())
-                .and_then(|()| self.run(peer, cores, Case::echo(1, 64, 1), 1, 100));
+                .and_then(|()| self.run(peer, cores, Case::echo(1, 64, 1), PROBE));
             match probe {
                 Ok(_outcome) => self.peers.push(peer),
                 Err(reason) => {
@@ -78,20 +81,20 @@ impl Harness {
     }
 
     /// Starts a server, loads it once and ends it.
-    pub fn run(
+    pub fn run(&self, peer: &Peer, cores: Cores, case: Case, amount: Amount) -> Result<Outcome> {
+        let server = self.start(peer, cores, &[], BUFFER)?;
+        server.load(case, amount, cores.load).context("load")
+    }
+
+    pub fn start(
         &self,
         peer: &Peer,
         cores: Cores,
-        case: Case,
-        warm_up: u32,
-        count: u32,
-    ) -> Result<Outcome> {
-        let server = self.start(peer, cores, &[])?;
-        server.load(case, warm_up, count, cores.load).context("load")
-    }
-
-    pub fn start(&self, peer: &Peer, cores: Cores, watcher: &[OsString]) -> Result<Server> {
-        Server::start(peer, self.tools.path(), cores.server, watcher).context("server")
+        watcher: &[OsString],
+        task_buffer: usize,
+    ) -> Result<Server> {
+        let tools = self.tools.path();
+        Server::start(peer, tools, cores.server, watcher, task_buffer).context("server")
     }
 
     /// Starts a bar for a part of so many steps.

@@ -49,7 +49,7 @@ pub struct Results {
     pub rate: Vec<Run>,
     pub calls: Vec<Calls>,
     pub instructions: Vec<Figure>,
-    pub memory: Vec<Figure>,
+    pub memory: Vec<Memory>,
     pub micro: Vec<Micro>,
     pub build: Vec<Build>,
 }
@@ -92,6 +92,16 @@ pub struct Figure {
     pub case: Case,
     pub peer: String,
     pub samples: Vec<f64>,
+}
+
+/// Bytes of memory per idle connection, once per round.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Memory {
+    pub peer: String,
+    /// With tasks that have a buffer of 16 KiB each.
+    pub large: Vec<f64>,
+    /// With tasks that have one of 64 B each.
+    pub small: Vec<f64>,
 }
 
 /// An operation of a runtime: nanoseconds each, round by round.

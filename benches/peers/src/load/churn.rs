@@ -23,8 +23,12 @@ pub fn run(load: &Load, pattern: &Pattern) -> Result<Outcome> {
         begun: 0,
         buffer: vec![0; load.bytes as usize + 1],
     };
-    churn.turn(load.warm_up, |_begun, _now| {})?;
-    load.measure(|latencies| churn.turn(load.count, |begun, now| latencies.record(now - begun)))
+    load.bursts(load.warm_up, |count| churn.turn(count, |_begun, _now| {}))?;
+    load.measure(|latencies| {
+        load.bursts(load.count, |count| {
+            churn.turn(count, |begun, now| latencies.record(now - begun))
+        })
+    })
 }
 
 struct Churn<'a> {

@@ -15,8 +15,12 @@ use super::{Load, Outcome, PATIENCE};
 
 pub fn run(load: &Load, pattern: &Pattern) -> Result<Outcome> {
     let mut ring = Ring::open(load, pattern)?;
-    ring.turn(load.warm_up, |_begun, _now| {})?;
-    load.measure(|latencies| ring.turn(load.count, |begun, now| latencies.record(now - begun)))
+    load.bursts(load.warm_up, |count| ring.turn(count, |_begun, _now| {}))?;
+    load.measure(|latencies| {
+        load.bursts(load.count, |count| {
+            ring.turn(count, |begun, now| latencies.record(now - begun))
+        })
+    })
 }
 
 struct Ring<'a> {

@@ -9,6 +9,7 @@ mod pattern;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +24,9 @@ use pattern::Pattern;
 /// How long a read, a write or a whole run of the load may take; a server that is slower than
 /// that is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a paced load lets the server be: enough for Python under callgrind to wait again.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What to do to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,6 +64,10 @@ pub struct Load {
     /// Messages (for churn: connections) that are counted.
     #[arg(long, default_value_t = 0)]
     pub count: u32,
+    /// Begin the next messages only when all are back and the server has had time to wait
+    /// again: for a server under a tool that slows it down.
+    #[arg(long)]
+    pub paced: bool,
     /// The core to run on.
     #[arg(long)]
     pub core: usize,
@@ -101,6 +109,22 @@ impl Load {
             Work::Churn => print(&churn::run(self, &pattern)?),
             Work::Idle => idle::run(self, &pattern),
         }
+    }
+
+    /// Cuts `count` into what is under way at once, with a pause after each piece, if the load
+    /// is paced; else leaves it whole.
+    fn bursts(&self, count: u32, mut run: impl FnMut(u32) -> Result<()>) -> Result<()> {
+        let most = if self.paced { self.connections * self.outstanding } else { count };
+        let mut left = count;
+        while left > 0 {
+            let burst = left.min(most);
+            run(burst)?;
+            left -= burst;
+            if self.paced {
+                thread::sleep(PAUSE);
+            }
+        }
+        Ok(())
     }
 
     /// A connection to the server that blocks.

@@ -46,10 +46,10 @@ fn count(harness: &Harness, peer: &Peer, case: Case) -> Result<f64> {
     // A foreign server is another program that this one becomes.
     let watcher =
         ["valgrind".into(), "--tool=callgrind".into(), "--trace-children=yes".into(), file];
-    let [short, long] = super::run_twice(harness, peer, case, &watcher, |pid| {
+    let runs = super::run_twice(harness, peer, case, &watcher, |pid| {
         parse(&fs::read_to_string(folder.join(format!("callgrind.{pid}")))?)
     })?;
-    Ok((long as f64 - short as f64) / super::difference())
+    Ok((runs.long as f64 - runs.short as f64) / runs.difference)
 }
 
 /// Reads the number of instructions in callgrind's output.

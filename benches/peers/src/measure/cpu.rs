@@ -6,6 +6,7 @@ use std::fmt::Display;
 use anyhow::Result;
 
 use crate::case::{CHURN, Case};
+use crate::child::{Amount, Pace};
 use crate::harness::{Effort, Harness};
 use crate::results::{Part, Run};
 use crate::system::Cores;
@@ -47,12 +48,13 @@ fn runs(harness: &mut Harness, part: Part, cores: Cores, rounds: u32, case: Case
     let divisor = if harness.effort == Effort::Quick { QUICK } else { 1 };
     let count = case.count() / divisor;
     let warm_up = case.connections.max(count / 10);
+    let amount = Amount { warm_up, count, pace: Pace::Closed };
     let run = |peer: &str| Run { case, peer: peer.to_owned(), outcomes: Vec::new() };
     let mut peers: Vec<_> = harness.peers.iter().map(|peer| (*peer, run(peer.name))).collect();
     for _ in 0..rounds {
         peers.retain_mut(|(peer, run)| {
             harness.step(label(case, peer.name));
-            match harness.run(peer, cores, case, warm_up, count) {
+            match harness.run(peer, cores, case, amount) {
                 Ok(outcome) => run.outcomes.push(outcome),
                 Err(reason) => {
                     let reason = reason.context(case.name());

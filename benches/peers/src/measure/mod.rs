@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::case::Case;
+use crate::child::{Amount, Pace};
 use crate::harness::Harness;
 use crate::results::Part;
-use crate::servers::Peer;
+use crate::servers::{BUFFER, Peer};
 use crate::system::Cores;
 
 pub use callgrind::measure as instructions;
@@ -21,35 +22,40 @@ pub use cpu::{measure_cpu as cpu, measure_rate as rate};
 pub use memory::measure as memory;
 pub use strace::measure as calls;
 
-/// The lengths of the two runs under a slow tool, in messages. What both have, to start and to
-/// end, cancels out in the difference.
-const LENGTHS: [u32; 2] = [1_000, 3_000];
+/// Two runs under a tool. What both have, to start and to end, cancels out in the difference.
+struct Runs<T> {
+    short: T,
+    long: T,
+    /// Messages (for churn: connections) by which the second is longer.
+    difference: f64,
+}
 
-/// Runs `peer` under a tool twice, and returns what `read` made of the tool's output each time.
+/// Runs `peer` under `watcher` twice. `read` is told the server's process id, and reads what
+/// the tool has written about it.
 ///
-/// `watch` gives the tool's command line, `read` is told the server's process id.
+/// The load comes in bursts. Without a pause, what was answered would be sent again before the
+/// slow server looks, and system calls would be missing that it makes at its own pace.
 fn run_twice<T>(
     harness: &Harness,
     peer: &Peer,
     case: Case,
     watcher: &[OsString],
     read: impl Fn(u32) -> Result<T>,
-) -> Result<[T; 2]> {
+) -> Result<Runs<T>> {
     let cores = Cores::shared()?;
+    let burst = case.connections * case.outstanding;
     let run = |count| {
-        let server = harness.start(peer, cores, watcher)?;
-        server.load(case, case.connections, count, cores.load)?;
+        let server = harness.start(peer, cores, watcher, BUFFER)?;
+        server.load(case, Amount { warm_up: burst, count, pace: Pace::Bursts }, cores.load)?;
         let pid = server.pid;
         server.finish()?;
         read(pid)
     };
-    let [short, long] = LENGTHS;
-    Ok([run(short)?, run(long)?])
-}
-
-/// Messages by which the second run is longer.
-fn difference() -> f64 {
-    f64::from(LENGTHS[1] - LENGTHS[0])
+    // At least 200 messages of difference: one stray call shows as 0.005.
+    let bursts = if burst < 10 { 100 } else { 20 };
+    let (short, long) = (burst * bursts, burst * bursts * 3);
+    let difference = f64::from(long - short);
+    Ok(Runs { short: run(short)?, long: run(long)?, difference })
 }
 
 /// Leaves the part out, with the reason, if its tool is not there.

@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use super::Runs;
 use super::cpu::label;
 use crate::case::{CHURN, Case};
 use crate::harness::Harness;
@@ -39,17 +40,19 @@ pub fn measure(harness: &mut Harness) -> Result<()> {
 fn count(harness: &Harness, peer: &Peer, case: Case) -> Result<Vec<(String, f64)>> {
     let file = harness.tools.path().join("strace");
     let watcher = ["strace".into(), "-cf".into(), "-o".into(), file.clone().into_os_string()];
-    let [short, long] =
+    let runs =
         super::run_twice(harness, peer, case, &watcher, |_pid| parse(&fs::read_to_string(&file)?))?;
-    Ok(per_message(&short, &long))
+    Ok(per_message(&runs))
 }
 
-fn per_message(short: &BTreeMap<String, u64>, long: &BTreeMap<String, u64>) -> Vec<(String, f64)> {
+fn per_message(runs: &Runs<BTreeMap<String, u64>>) -> Vec<(String, f64)> {
+    let Runs { short, long, difference } = runs;
+
     let mut calls: Vec<_> = long
         .iter()
         .map(|(name, count)| {
             let less = short.get(name).copied().unwrap_or_default();
-            (name.clone(), (*count as f64 - less as f64) / super::difference())
+            (name.clone(), (*count as f64 - less as f64) / difference)
         })
         // What is rarer than one in a hundred messages belongs to the start or to chance.
         .filter(|(_name, per_message)| *per_message >= 0.01)
@@ -98,7 +101,11 @@ mod tests {
     fn what_both_runs_have_cancels_out() {
         let run =
             |write, brk| BTreeMap::from([("write".to_owned(), write), ("brk".to_owned(), brk)]);
-        let calls = per_message(&run(1_100, 600), &run(3_100, 601));
+        let calls = per_message(&Runs {
+            short: run(1_100, 600),
+            long: run(3_100, 601),
+            difference: 2_000.0,
+        });
         assert_eq!(calls, [("write".to_owned(), 1.0)]);
     }
 }

@@ -76,8 +76,8 @@ const ROW: u32 = 24;
 const FRAME: u32 = 120;
 
 /// Axis lines of a ratio, and of bytes.
-const RATIOS: &[f64] = &[0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0];
-const BYTES: &[f64] = &[64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0];
+const RATIOS: &[f64] = &[0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0];
+const BYTES: &[f64] = &[16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0];
 
 /// Draws what the results have into `folder`.
 pub fn draw(results: &Results, folder: &Path) -> Result<Vec<Chart>> {
@@ -134,18 +134,22 @@ fn cpu<'a>(results: &Results, title: &'a str, cases: &[Case]) -> Plot<'a> {
 }
 
 fn memory<'a>(results: &Results, title: &'a str) -> Plot<'a> {
-    let mark = |peer: &'static str| {
-        let figure = results.memory.iter().find(|figure| figure.peer == peer)?;
+    let mark = |series, samples: &[f64]| {
         // A logarithm needs something to show.
-        let bytes = figure.samples.iter().map(|bytes| bytes.max(BYTES[0]));
-        Some((peer, vec![Mark { series: 0, spread: Spread::of(bytes)? }]))
+        let bytes = samples.iter().map(|bytes| bytes.max(BYTES[0]));
+        Some(Mark { series, spread: Spread::of(bytes)? })
     };
-    let peers = view::peers(results.memory.iter().map(|figure| figure.peer.as_str()));
+    let row = |peer: &'static str| {
+        let found = results.memory.iter().find(|memory| memory.peer == peer)?;
+        let marks = [mark(0, &found.large), mark(1, &found.small)];
+        Some((peer, marks.into_iter().flatten().collect()))
+    };
+    let peers = view::peers(results.memory.iter().map(|memory| memory.peer.as_str()));
     Plot {
         title,
         axis: "bytes; less is better",
-        rows: peers.into_iter().filter_map(mark).collect(),
-        series: vec!["1000 connections".to_owned()],
+        rows: peers.into_iter().filter_map(row).collect(),
+        series: ["buffers of 16 KiB", "buffers of 64 B"].map(str::to_owned).to_vec(),
         ticks: BYTES,
     }
 }
@@ -219,6 +223,6 @@ impl Plot<'_> {
         let (low, high) = spreads.fold((f64::INFINITY, 0.0_f64), |(low, high), spread| {
             (low.min(spread.min), high.max(spread.max))
         });
-        (low * 0.97, high * 1.05)
+        (low * 0.98, high * 1.02)
     }
 }

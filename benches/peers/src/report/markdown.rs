@@ -12,12 +12,21 @@ pub struct Table {
 
 impl Table {
     pub fn new<S: AsRef<str>>(heads: impl IntoIterator<Item = S>) -> Self {
+        Self::aligned(heads, "---:")
+    }
+
+    /// A table of text alone.
+    pub fn of_text<S: AsRef<str>>(heads: impl IntoIterator<Item = S>) -> Self {
+        Self::aligned(heads, "---")
+    }
+
+    fn aligned<S: AsRef<str>>(heads: impl IntoIterator<Item = S>, rule: &str) -> Self {
         let mut table = Self { columns: 0, text: String::new() };
         let heads: Vec<S> = heads.into_iter().collect();
         table.columns = heads.len();
         table.row(heads);
         table.text += "| --- ";
-        table.text += &"| ---: ".repeat(table.columns - 1);
+        table.text += &format!("| {rule} ").repeat(table.columns - 1);
         table.text += "|\n";
         table
     }

@@ -7,7 +7,7 @@ use super::charts::Chart;
 use super::markdown::{Table, digits, ratio, time, width};
 use super::view;
 use crate::case::{CHURN, CONNECTIONS, Case, SHAPES};
-use crate::results::{Figure, Measured, Part, Results, Run};
+use crate::results::{Figure, Measured, Memory, Part, Results, Run};
 use crate::servers::{PEERS, REFERENCE};
 use crate::stats::Spread;
 
@@ -242,13 +242,13 @@ fn calls(results: &Results) -> String {
         Part::Calls,
         "System calls per message",
         "Counted by `strace -cf` in two runs of different length; the difference is what the \
-         messages cost. What is rarer than one in a hundred messages is not shown. Under strace \
-         a server is slow, so with many connections it finds more of them ready at once.",
+         messages cost. What is rarer than one in a hundred messages is not shown. The load comes \
+         in bursts, so that the slowed server works as it does by itself.",
     ) else {
         return String::new();
     };
     for case in view::cases(results.calls.iter().map(|calls| calls.case)) {
-        let mut table = Table::new(["", "total", "which"]);
+        let mut table = Table::of_text(["", "total", "which"]);
         for calls in results.calls.iter().filter(|calls| calls.case == case) {
             let which = calls.calls.iter().map(|(name, n)| format!("{name} {}", digits(*n)));
             let which = which.collect::<Vec<_>>().join(", ");
@@ -265,7 +265,7 @@ fn instructions(results: &Results) -> String {
         Part::Instructions,
         "User instructions per message",
         "Counted by callgrind in two runs of different length; the difference is what the \
-         messages cost in the program, without the kernel.",
+         messages cost in the program, without the kernel. The load comes in bursts, as above.",
     ) else {
         return String::new();
     };
@@ -292,17 +292,20 @@ fn memory(results: &Results, charts: &[Chart]) -> String {
         results,
         Part::Memory,
         "Memory per idle connection",
-        "By how much the server's proportional set size (PSS) grows with 1000 connections that \
-         have echoed one message of 64 B and then stay; without what the kernel keeps for them.",
+        "By how much the server's own memory (anonymous PSS) grows with 1000 connections that \
+         have echoed one message of 64 B and then stay, in bytes per connection (range); without \
+         what the kernel keeps for them. A loop has one buffer for all; a task has its own, of 16 \
+         KiB as everywhere else, or of 64 B to show what the runtime itself needs.",
     ) else {
         return String::new();
     };
-    let mut table = Table::new(["", "bytes", "range"]);
-    for figure in &results.memory {
-        if let Some(Spread { median, min, max }) = Spread::of(figure.samples.iter().copied()) {
-            let range = format!("{min:.0}–{max:.0}");
-            table.row([figure.peer.clone(), format!("{median:.0}"), range]);
-        }
+    let mut table = Table::new(["", "buffers of 16 KiB", "buffers of 64 B"]);
+    for Memory { peer, large, small } in &results.memory {
+        let cells = [large, small].map(|samples| {
+            let spread = Spread::of(samples.iter().copied());
+            spread.map(|s| format!("{:.0} ({:.0}–{:.0})", s.median, s.min, s.max))
+        });
+        table.row([peer.clone()].into_iter().chain(cells.into_iter().flatten()));
     }
     text + &table.finish() + &image(charts, view::MEMORY_CHART)
 }

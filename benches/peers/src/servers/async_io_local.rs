@@ -21,7 +21,7 @@ pub fn serve() -> Result<()> {
 }
 
 async fn echo(mut stream: Async<TcpStream>) -> std::io::Result<()> {
-    let mut buffer = vec![0; super::BUFFER];
+    let mut buffer = vec![0; super::task_buffer()];
     loop {
         match stream.read(&mut buffer).await? {
             0 => return Ok(()),

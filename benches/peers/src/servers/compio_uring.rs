@@ -21,7 +21,7 @@ pub fn serve() -> Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(super::BUFFER);
+    let mut buffer = Vec::with_capacity(super::task_buffer());
     loop {
         let BufResult(result, filled) = stream.read(buffer).await;
         if result? == 0 {

@@ -22,13 +22,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 pub use foreign::versions as foreign_versions;
 
 /// Bytes that a server reads at once: what one TCP segment over loopback and the largest
 /// message of the cases fit in.
-const BUFFER: usize = 16 * 1024;
+pub const BUFFER: usize = 16 * 1024;
+
+/// Bytes that a task reads at once: a loop has one buffer for all connections, but each task
+/// has its own, which would hide what the runtime itself keeps for a connection.
+static TASK_BUFFER: OnceLock<usize> = OnceLock::new();
 
 /// Where every server listens: on a port that the system chooses.
 const ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -100,7 +105,7 @@ pub const PEERS: &[Peer] = &[
     ),
     foreign(
         "python-uvloop",
-        "the same protocol, over libuv",
+        "a protocol, in Python over libuv",
         foreign::prepare_uvloop,
         foreign::python_uvloop,
     ),
@@ -137,12 +142,18 @@ impl Peer {
     }
 
     /// Becomes the server. Its first line on standard output is its port and process id.
-    pub fn serve(&self, tools: &Path) -> Result<()> {
+    pub fn serve(&self, tools: &Path, task_buffer: usize) -> Result<()> {
+        TASK_BUFFER.get_or_init(|| task_buffer);
         match self.start {
             Start::Here(serve) => serve(),
             Start::Foreign { command, .. } => Err(command(tools).exec().into()),
         }
     }
+}
+
+/// Bytes of the buffer of a task.
+fn task_buffer() -> usize {
+    *TASK_BUFFER.get().unwrap_or(&BUFFER)
 }
 
 /// Tells the harness where the server listens.

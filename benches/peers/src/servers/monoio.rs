@@ -26,7 +26,7 @@ async fn accept_loop() -> Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(super::BUFFER);
+    let mut buffer = Vec::with_capacity(super::task_buffer());
     let mut result;
     loop {
         (result, buffer) = stream.read(buffer).await;
