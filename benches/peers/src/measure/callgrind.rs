@@ -1,14 +1,18 @@
 //! User instructions per message, counted by callgrind.
 
+use std::ffi::OsString;
 use std::fs;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use super::Lengths;
 use super::cpu::label;
 use crate::case::{CHURN, Case};
 use crate::harness::{Effort, Harness};
 use crate::results::{Figure, Part};
-use crate::servers::Peer;
+use crate::servers::{BUFFER, Peer};
+use crate::system::Cores;
 
 pub fn measure(harness: &mut Harness) -> Result<()> {
     if !super::has_tool(harness, Part::Instructions, "valgrind") {
@@ -41,15 +45,35 @@ pub fn measure(harness: &mut Harness) -> Result<()> {
 
 fn count(harness: &Harness, peer: &Peer, case: Case) -> Result<f64> {
     let folder = harness.tools.path();
-    let mut file = std::ffi::OsString::from("--callgrind-out-file=");
+    let mut file = OsString::from("--callgrind-out-file=");
     file.push(folder.join("callgrind.%p"));
     // A foreign server is another program that this one becomes.
     let watcher =
         ["valgrind".into(), "--tool=callgrind".into(), "--trace-children=yes".into(), file];
-    let runs = super::run_twice(harness, peer, case, &watcher, |pid| {
-        parse(&fs::read_to_string(folder.join(format!("callgrind.{pid}")))?)
-    })?;
-    Ok((runs.long as f64 - runs.short as f64) / runs.difference)
+    let cores = Cores::shared()?;
+    let server = harness.start(peer, cores, &watcher, BUFFER)?;
+    let mut dumps = 0;
+    let mut run = |amount| {
+        server.load(case, amount, cores.load)?;
+        // What was counted since the last dump. Waiting for the server's end would not do:
+        // under valgrind, a signal does not reach a process that waits in io_uring.
+        dump(server.pid)?;
+        dumps += 1;
+        parse(&fs::read_to_string(folder.join(format!("callgrind.{}.{dumps}", server.pid)))?)
+    };
+    let lengths = Lengths::of(case);
+    // The first has the start of the program, and what is done once, in it.
+    run(lengths.short)?;
+    let (short, long) = (run(lengths.short)?, run(lengths.long)?);
+    Ok(lengths.per_message(short, long))
+}
+
+/// Has callgrind write down what it has counted, and count anew.
+fn dump(pid: u32) -> Result<()> {
+    let mut control = Command::new("callgrind_control");
+    let output = control.args(["--dump", &pid.to_string()]).stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "callgrind_control: {}", output.status);
+    Ok(())
 }
 
 /// Reads the number of instructions in callgrind's output.

@@ -5,12 +5,13 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::Runs;
+use super::Lengths;
 use super::cpu::label;
 use crate::case::{CHURN, Case};
 use crate::harness::Harness;
 use crate::results::{Calls, Part};
-use crate::servers::Peer;
+use crate::servers::{BUFFER, Peer};
+use crate::system::Cores;
 
 pub fn measure(harness: &mut Harness) -> Result<()> {
     if !super::has_tool(harness, Part::Calls, "strace") {
@@ -40,23 +41,28 @@ pub fn measure(harness: &mut Harness) -> Result<()> {
 fn count(harness: &Harness, peer: &Peer, case: Case) -> Result<Vec<(String, f64)>> {
     let file = harness.tools.path().join("strace");
     let watcher = ["strace".into(), "-cf".into(), "-o".into(), file.clone().into_os_string()];
-    let runs =
-        super::run_twice(harness, peer, case, &watcher, |_pid| parse(&fs::read_to_string(&file)?))?;
-    Ok(per_message(&runs))
+    let cores = Cores::shared()?;
+    let run = |amount| {
+        let server = harness.start(peer, cores, &watcher, BUFFER)?;
+        server.load(case, amount, cores.load)?;
+        server.finish()?;
+        parse(&fs::read_to_string(&file)?)
+    };
+    let lengths = Lengths::of(case);
+    Ok(per_message(&lengths, &run(lengths.short)?, &run(lengths.long)?))
 }
 
-fn per_message(runs: &Runs<BTreeMap<String, u64>>) -> Vec<(String, f64)> {
-    let Runs { short, long, difference } = runs;
-
-    let mut calls: Vec<_> = long
-        .iter()
-        .map(|(name, count)| {
-            let less = short.get(name).copied().unwrap_or_default();
-            (name.clone(), (*count as f64 - less as f64) / difference)
-        })
-        // What is rarer than one in a hundred messages belongs to the start or to chance.
-        .filter(|(_name, per_message)| *per_message >= 0.01)
-        .collect();
+fn per_message(
+    lengths: &Lengths,
+    short: &BTreeMap<String, u64>,
+    long: &BTreeMap<String, u64>,
+) -> Vec<(String, f64)> {
+    let calls = long.iter().map(|(name, count)| {
+        let less = short.get(name).copied().unwrap_or_default();
+        (name.clone(), lengths.per_message(less, *count))
+    });
+    // What is rarer than one in a hundred messages belongs to the start or to chance.
+    let mut calls: Vec<_> = calls.filter(|(_name, calls)| *calls >= 0.01).collect();
     calls.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     calls
 }
@@ -101,11 +107,8 @@ mod tests {
     fn what_both_runs_have_cancels_out() {
         let run =
             |write, brk| BTreeMap::from([("write".to_owned(), write), ("brk".to_owned(), brk)]);
-        let calls = per_message(&Runs {
-            short: run(1_100, 600),
-            long: run(3_100, 601),
-            difference: 2_000.0,
-        });
+        let lengths = Lengths::of(Case::echo(50, 64, 1));
+        let calls = per_message(&lengths, &run(1_100, 600), &run(3_100, 601));
         assert_eq!(calls, [("write".to_owned(), 1.0)]);
     }
 }

@@ -264,7 +264,7 @@ fn instructions(results: &Results) -> String {
         results,
         Part::Instructions,
         "User instructions per message",
-        "Counted by callgrind in two runs of different length; the difference is what the \
+        "Counted by callgrind under two loads of different length; the difference is what the \
          messages cost in the program, without the kernel. The load comes in bursts, as above.",
     ) else {
         return String::new();

@@ -20,7 +20,10 @@ pub fn serve() -> Result<()> {
     let mut connections = Slab::new();
     let mut buffer = [0; super::BUFFER];
     loop {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         for event in events.iter() {
             if event.token() == LISTENER {
                 accept_all(poll.registry(), &listener, &mut connections)?;

@@ -27,7 +27,10 @@ pub fn serve() -> Result<()> {
     let mut buffer = [0; super::BUFFER];
     let mut events = Vec::with_capacity(1024);
     loop {
-        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        match epoll::wait(&epoll, spare_capacity(&mut events), None) {
+            Err(Errno::INTR) => continue,
+            result => result?,
+        };
         for event in events.drain(..) {
             let key = event.data.u64();
             if key == LISTENER {

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use anyhow::Result;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
 use slab::Slab;
 
 use super::echo::{Echo, Next};
@@ -29,7 +30,10 @@ pub fn serve() -> Result<()> {
     let mut buffer = [0; super::BUFFER];
     let mut events = Vec::with_capacity(1024);
     loop {
-        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        match epoll::wait(&epoll, spare_capacity(&mut events), None) {
+            Err(Errno::INTR) => continue,
+            result => result?,
+        };
         for event in events.drain(..) {
             let (data, key) = (event.data, event.data.u64() as usize);
             if data.u64() == LISTENER {
