@@ -41,6 +41,9 @@ pub fn run(matrix: &Matrix) -> Result<()> {
         report::write(&harness.results, &folder)?;
     }
     harness.bar.finish_and_clear();
+    if let [part] = matrix.parts()[..] {
+        println!("{}", report::section(&harness.results, part));
+    }
     eprintln!("{}", folder.join(report::FILE).display());
     Ok(())
 }

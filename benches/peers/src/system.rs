@@ -81,13 +81,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_of_a_process_counts_work_and_not_waiting() {
+    fn the_clock_of_a_process_counts_its_work_and_ends_with_it() {
         let clock = CpuClock::of(std::process::id()).expect("this process has one");
-        let before = clock.now().expect("a time");
-        let mut spent = Duration::ZERO;
-        while spent < Duration::from_millis(5) {
-            spent = clock.now().expect("a time") - before;
+        let start = clock.now().expect("a time");
+        let mut now = start;
+        while now - start < Duration::from_millis(5) {
+            now = clock.now().expect("a time");
         }
-        assert!(CpuClock::of(u32::MAX >> 1).is_err(), "no process has this id");
+        let mut child = std::process::Command::new("true").spawn().expect("it starts");
+        child.wait().expect("it ends");
+        let time = CpuClock::of(child.id()).and_then(CpuClock::now);
+        time.expect_err("who has ended has no clock");
     }
 }

@@ -10,9 +10,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::results::Results;
+use crate::results::{Part, Results};
 
 pub const FILE: &str = "RESULTS.md";
+
+/// The text of one part.
+pub fn section(results: &Results, part: Part) -> String {
+    sections::section(results, part, &[])
+}
 
 /// Writes the report and its charts into `folder`.
 pub fn write(results: &Results, folder: &Path) -> Result<()> {

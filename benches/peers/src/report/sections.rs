@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use clap::ValueEnum;
+
 use super::charts::Chart;
 use super::markdown::{Table, digits, ratio, time, width};
 use super::view;
@@ -13,20 +15,27 @@ use crate::stats::Spread;
 
 /// The whole document.
 pub fn document(results: &Results, charts: &[Chart]) -> String {
-    let sections = [
-        introduction(),
-        machines(results),
-        peers(results),
-        cpu(results, charts),
-        churn(results, charts),
-        rate(results),
-        calls(results),
-        instructions(results),
-        memory(results, charts),
-        micro(results),
-        build(results),
-    ];
-    sections.concat().trim_end().to_owned() + "\n"
+    let mut text = introduction() + &machines(results) + &peers(results);
+    for part in Part::value_variants() {
+        text += &section(results, *part, charts);
+        if *part == Part::Cpu {
+            text += &churn(results, charts);
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// The text of one part; none if it was not measured.
+pub fn section(results: &Results, part: Part, charts: &[Chart]) -> String {
+    match part {
+        Part::Cpu => cpu(results, charts),
+        Part::Rate => rate(results),
+        Part::Calls => calls(results),
+        Part::Instructions => instructions(results),
+        Part::Memory => memory(results, charts),
+        Part::Micro => micro(results),
+        Part::Build => build(results),
+    }
 }
 
 fn introduction() -> String {

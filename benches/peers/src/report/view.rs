@@ -71,11 +71,11 @@ mod tests {
         };
         let runs = [
             run(REFERENCE, 50, vec![outcome(500, 10)]),
-            run(REFERENCE, 1, vec![outcome(10, 10), outcome(30, 20)]),
-            run("tokio", 1, vec![outcome(20, 10), outcome(33, 20)]),
+            run(REFERENCE, 1, vec![outcome(10, 10), outcome(40, 20)]),
+            run("tokio", 1, vec![outcome(20, 10), outcome(50, 20)]),
         ];
         let relative = relative_cpu(&runs, &runs[2]).expect("both are there");
-        assert_eq!((relative.min, relative.max), (1.1, 2.0));
+        assert_eq!((relative.min, relative.max), (1.25, 2.0));
         assert!(relative_cpu(&runs[..1], &runs[2]).is_none());
     }
 
