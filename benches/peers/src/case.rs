@@ -1,15 +1,18 @@
 //! The cases: how many connections, how large the messages, how many of them under way.
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// What the load generator asks of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Work {
     /// Connections stay, messages go round.
     Echo,
     /// A connection is made, echoes one message and is closed.
     Churn,
+    /// Connections echo one message, and then stay until somebody has looked at the memory.
+    Idle,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +33,16 @@ pub const SHAPES: [(u32, u32); 4] = [(64, 1), (1024, 1), (16 * 1024, 1), (64, 16
 /// Connections that come and go at once.
 pub const CHURN: Case = Case { work: Work::Churn, connections: 50, bytes: 64, outstanding: 1 };
 
+/// Connections that are there: enough for what a server keeps beside them not to matter.
+pub const IDLE: Case = Case { work: Work::Idle, connections: 1_000, bytes: 64, outstanding: 1 };
+
 impl Case {
     pub const fn echo(connections: u32, bytes: u32, outstanding: u32) -> Self {
         Self { work: Work::Echo, connections, bytes, outstanding }
     }
 
-    pub fn all() -> Vec<Self> {
+    /// All that have messages to count.
+    pub fn counted() -> Vec<Self> {
         let echoes = SHAPES.iter().flat_map(|&(bytes, outstanding)| {
             CONNECTIONS.iter().map(move |&n| Self::echo(n, bytes, outstanding))
         });
@@ -47,14 +54,16 @@ impl Case {
         let Self { work, connections, bytes, outstanding } = self;
         match (work, outstanding) {
             (Work::Churn, _) => "churn".to_owned(),
+            (Work::Idle, _) => "idle".to_owned(),
             (Work::Echo, 1) => format!("{connections}x{bytes}"),
             (Work::Echo, _) => format!("{connections}x{bytes}p{outstanding}"),
         }
     }
 
     pub fn find(name: &str) -> Result<Self> {
-        Self::all().into_iter().find(|case| case.name() == name).with_context(|| {
-            let known: Vec<_> = Self::all().into_iter().map(Self::name).collect();
+        let known = || Self::counted().into_iter().chain([IDLE]);
+        known().find(|case| case.name() == name).with_context(|| {
+            let known: Vec<_> = known().map(Self::name).collect();
             format!("{name:?} is no case; use one of {}", known.join(", "))
         })
     }
@@ -74,7 +83,7 @@ impl Case {
     pub fn unit(self) -> &'static str {
         match self.work {
             Work::Echo => "message",
-            Work::Churn => "connection",
+            Work::Churn | Work::Idle => "connection",
         }
     }
 }
@@ -85,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_case_is_found_by_its_name() {
-        for case in Case::all() {
+        for case in Case::counted().into_iter().chain([IDLE]) {
             assert_eq!(Case::find(&case.name()).expect("it has one"), case);
         }
         assert_eq!(Case::echo(50, 64, 16).name(), "50x64p16");

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -105,8 +106,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `peer` on `core`, with what it needs in `tools`; `watcher` is the command line to
-    /// put before it, `buffer` the size of the buffer that each task has.
+    /// Starts `peer` on `core`, with what it needs in `tools`, perhaps under the command line
+    /// of a `watcher`. `buffer` is the size of the buffer that each task has.
     pub fn start(
         peer: &Peer,
         tools: &Path,
@@ -114,11 +115,10 @@ impl Server {
         watcher: &[OsString],
         buffer: usize,
     ) -> Result<Self> {
-        let this = std::env::current_exe()?.into_os_string();
-        let line: Vec<_> = watcher.iter().chain([&this]).collect();
-        let mut command = Command::new(line[0]);
-        command.args(&line[1..]).args(["serve", peer.name, "--core", &core.to_string()]);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", peer.name, "--core", &core.to_string()]);
         command.args(["--buffer", &buffer.to_string()]).arg("--tools").arg(tools);
+        command.arg("--").args(watcher);
         let mut guard = Guard::start(&mut command)?;
         let announced = guard.line()?;
         let (port, pid) = announced.split_once(' ').context("no port and process id")?;
@@ -142,11 +142,7 @@ impl Server {
 
     /// Lets a load generator on `core` do the work of `case`.
     pub fn load(&self, case: Case, amount: Amount, core: usize) -> Result<Outcome> {
-        let work = match case.work {
-            Work::Echo => "echo",
-            Work::Churn => "churn",
-        };
-        let mut command = self.load_command(work, core)?;
+        let mut command = self.load_command(case.work, core)?;
         for (name, value) in [
             ("--connections", case.connections),
             ("--outstanding", case.outstanding),
@@ -165,7 +161,7 @@ impl Server {
 
     /// Opens `connections` that stay idle until the result is dropped.
     pub fn hold(&self, connections: u32, core: usize) -> Result<Idle> {
-        let mut command = self.load_command("idle", core)?;
+        let mut command = self.load_command(Work::Idle, core)?;
         let mut guard = Guard::start(command.arg("--connections").arg(connections.to_string()))?;
         let line = guard.line()?;
         if line != HELD {
@@ -174,9 +170,10 @@ impl Server {
         Ok(Idle { _stdin: guard.child.stdin.take(), _guard: guard })
     }
 
-    fn load_command(&self, work: &str, core: usize) -> Result<Command> {
+    fn load_command(&self, work: Work, core: usize) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["load", work]);
+        let work = work.to_possible_value().context("it has a name")?;
+        command.args(["load", work.get_name()]);
         command.arg("--port").arg(self.port.to_string());
         command.arg("--pid").arg(self.pid.to_string());
         command.arg("--core").arg(core.to_string());

@@ -1,8 +1,11 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::case::Case;
@@ -33,7 +36,7 @@ pub struct Matrix {
     /// Measure these peers alone (the reference is always there).
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = Peer::find)]
     pub only: Vec<&'static Peer>,
-    /// Measure these cases alone, in every part that has cases.
+    /// Measure these cases alone, in the parts that have cases.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = Case::find)]
     pub case: Vec<Case>,
     /// Measure these parts alone.
@@ -76,13 +79,29 @@ struct Serve {
     peer: &'static Peer,
     /// The core to run on.
     #[arg(long)]
-    core: usize,
+    core: Option<usize>,
     /// The size of the buffer that each task of an async server has.
     #[arg(long)]
     buffer: usize,
     /// The folder with what foreign servers need.
     #[arg(long)]
     tools: PathBuf,
+    /// The command line of a tool to run the server under.
+    #[arg(last = true)]
+    watcher: Vec<OsString>,
+}
+
+impl Serve {
+    fn run(&self) -> Result<()> {
+        let Self { peer, core, buffer, tools, watcher } = self;
+        system::settle(*core)?;
+        let [tool, arguments @ ..] = &watcher[..] else { return peer.serve(tools, *buffer) };
+        // What was settled outlasts the exec, so it is true of the tool as well.
+        let mut command = process::Command::new(tool);
+        command.args(arguments).arg(std::env::current_exe()?).args(["serve", peer.name]);
+        command.args(["--buffer", &buffer.to_string()]).arg("--tools").arg(tools);
+        Err(command.exec()).with_context(|| tool.display().to_string())
+    }
 }
 
 /// How to measure a single part.
@@ -117,10 +136,7 @@ pub fn run() -> Result<()> {
             let folder = out.unwrap_or_else(matrix::default_folder);
             report::write(&Results::load(&folder)?, &folder)
         }
-        Some(Command::Serve(Serve { peer, core, buffer, tools })) => {
-            system::settle(core)?;
-            peer.serve(&tools, buffer)
-        }
+        Some(Command::Serve(serve)) => serve.run(),
         Some(Command::Load(load)) => load.run(),
     }
 }

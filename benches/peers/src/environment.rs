@@ -6,6 +6,8 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::Result;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 
 use crate::servers;
@@ -20,8 +22,6 @@ pub struct Environment {
     pub revision: String,
     /// Names and versions of the peers.
     pub versions: Vec<String>,
-    /// Of 1000 parts of the processors' time, how many the host took away meanwhile.
-    pub stolen_permille: u64,
 }
 
 impl Environment {
@@ -37,7 +37,6 @@ impl Environment {
             rustc: first_line("rustc", &["--version"]),
             revision: first_line("git", &["describe", "--always", "--dirty"]),
             versions,
-            stolen_permille: 0,
         })
     }
 }
@@ -90,16 +89,35 @@ fn in_this_crate(program: &str) -> Command {
     command
 }
 
-/// The processors' time since the machine started, and how much of it the host took away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stolen {
-    total: u64,
-    stolen: u64,
+/// Who else used the processors during a measurement, in thousandths of their time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// The host, for other machines.
+    pub stolen_permille: u64,
+    /// Other processes.
+    pub others_permille: u64,
 }
 
-impl Stolen {
+/// What the processors' time since the machine started went into, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessorTime {
+    total: u64,
+    idle: u64,
+    stolen: u64,
+    /// This process, and its children that have ended.
+    own: u64,
+}
+
+impl ProcessorTime {
     pub fn now() -> Result<Self> {
-        Ok(Self::parse(&fs::read_to_string("/proc/stat")?))
+        let own = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(|who| -> Result<i64> {
+            let usage = getrusage(who)?;
+            Ok(usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds())
+        });
+        let [this, children] = own;
+        // A tick is 10 ms for whoever reads /proc.
+        let own = (this? + children?).cast_unsigned() / 10;
+        Ok(Self { own, ..Self::parse(&fs::read_to_string("/proc/stat")?) })
     }
 
     /// As proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal; the two after
@@ -108,12 +126,19 @@ impl Stolen {
         let line = stat.lines().next().unwrap_or_default();
         let ticks: Vec<u64> =
             line.split_whitespace().skip(1).take(8).filter_map(|n| n.parse().ok()).collect();
-        Self { total: ticks.iter().sum(), stolen: ticks.get(7).copied().unwrap_or_default() }
+        let tick = |index: usize| ticks.get(index).copied().unwrap_or_default();
+        let (idle, stolen) = (tick(3) + tick(4), tick(7));
+        Self { total: ticks.iter().sum(), idle, stolen, own: 0 }
     }
 
-    /// Of 1000 parts of the time since `before`.
-    pub fn permille_since(self, before: Self) -> u64 {
-        (self.stolen - before.stolen) * 1000 / (self.total - before.total).max(1)
+    pub fn noise_since(self, before: Self) -> Noise {
+        let total = (self.total - before.total).max(1);
+        let stolen = self.stolen - before.stolen;
+        let idle_or_own = (self.idle - before.idle) + (self.own - before.own);
+        Noise {
+            stolen_permille: stolen * 1000 / total,
+            others_permille: total.saturating_sub(stolen + idle_or_own) * 1000 / total,
+        }
     }
 }
 
@@ -134,10 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn stolen_time_is_the_eighth_number() {
-        let before = Stolen::parse("cpu  10 0 10 70 0 0 0 10 0 0\ncpu0 1 2 3\n");
-        let after = Stolen::parse("cpu  20 0 20 140 0 0 5 15 9 9\n");
-        assert_eq!(before, Stolen { total: 100, stolen: 10 });
-        assert_eq!(after.permille_since(before), 50);
+    fn noise_is_what_is_neither_idle_nor_our_own() {
+        let before = ProcessorTime::parse("cpu  10 0 10 60 10 0 0 10 0 0\ncpu0 1 2 3\n");
+        let after = ProcessorTime::parse("cpu  30 0 20 90 20 5 5 30 9 9\n");
+        assert_eq!((before.total, before.idle, before.stolen), (100, 70, 10));
+        let noise = ProcessorTime { own: 25, ..after }.noise_since(before);
+        assert_eq!(noise, Noise { stolen_permille: 200, others_permille: 150 });
     }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::case::{Case, IDLE};
 use crate::cli::Matrix;
-use crate::environment::{Environment, Stolen};
+use crate::environment::{Environment, ProcessorTime};
 use crate::harness::{self, Effort, Harness};
 use crate::results::{Part, Results};
 use crate::servers::{PEERS, REFERENCE};
@@ -23,7 +24,7 @@ pub fn run(matrix: &Matrix) -> Result<()> {
     let mut harness = Harness {
         effort: if matrix.quick { Effort::Quick } else { Effort::Full },
         rounds: matrix.rounds,
-        cases: (!matrix.case.is_empty()).then(|| matrix.case.clone()),
+        cases: matrix.counted_cases(),
         peers: PEERS.iter().filter(|peer| matrix.chooses(peer.name)).collect(),
         tools: tempfile::tempdir()?,
         bar: harness::bar()?,
@@ -49,7 +50,7 @@ pub fn run(matrix: &Matrix) -> Result<()> {
 }
 
 fn measure_part(harness: &mut Harness, part: Part) -> Result<()> {
-    let before = Stolen::now()?;
+    let before = ProcessorTime::now()?;
     match part {
         Part::Cpu => measure::cpu(harness)?,
         Part::Rate => measure::rate(harness)?,
@@ -59,8 +60,7 @@ fn measure_part(harness: &mut Harness, part: Part) -> Result<()> {
         Part::Micro => micro::measure(harness)?,
         Part::Build => footprint::measure(harness)?,
     }
-    let stolen = Stolen::now()?.permille_since(before);
-    harness.results.set_stolen(part, stolen);
+    harness.results.set_noise(part, ProcessorTime::now()?.noise_since(before));
     Ok(())
 }
 
@@ -69,13 +69,25 @@ impl Matrix {
         self.only.is_empty() || peer == REFERENCE || self.only.iter().any(|p| p.name == peer)
     }
 
+    /// The cases that were chosen for the parts that count messages.
+    fn counted_cases(&self) -> Option<Vec<Case>> {
+        let counted = self.case.iter().copied().filter(|case| *case != IDLE);
+        (!self.case.is_empty()).then(|| counted.collect())
+    }
+
     fn parts(&self) -> Vec<Part> {
-        let all = Part::value_variants();
-        match (self.part.is_empty(), self.quick) {
-            (false, _) => self.part.clone(),
-            (true, true) => all.iter().copied().filter(|part| *part != Part::Build).collect(),
-            (true, false) => all.to_vec(),
+        if !self.part.is_empty() {
+            return self.part.clone();
         }
+        let is_chosen = |part: &Part| match part {
+            _ if self.case.is_empty() => *part != Part::Build || !self.quick,
+            Part::Cpu | Part::Rate | Part::Calls | Part::Instructions => {
+                self.case.iter().any(|case| *case != IDLE)
+            }
+            Part::Memory => self.case.contains(&IDLE),
+            Part::Micro | Part::Build => false,
+        };
+        Part::value_variants().iter().copied().filter(is_chosen).collect()
     }
 
     /// The arguments that measure `part` as this run does.

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
-use crate::environment::Environment;
+use crate::environment::{Environment, Noise};
 use crate::load::Outcome;
 
 const FILE: &str = "results.json";
@@ -60,6 +60,7 @@ pub struct Measured {
     pub part: Part,
     pub environment: Environment,
     pub arguments: String,
+    pub noise: Noise,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -148,13 +149,14 @@ impl Results {
         self.parts.retain(|measured| measured.part != part);
         self.skipped.retain(|skipped| skipped.part != Some(part));
         let arguments = arguments.to_owned();
-        self.parts.push(Measured { part, environment, arguments });
+        let noise = Noise::default();
+        self.parts.push(Measured { part, environment, arguments, noise });
     }
 
-    /// Notes how much of the processors' time the host took away while `part` was measured.
-    pub fn set_stolen(&mut self, part: Part, permille: u64) {
+    /// Notes who else used the processors while `part` was measured.
+    pub fn set_noise(&mut self, part: Part, noise: Noise) {
         if let Some(measured) = self.parts.iter_mut().find(|measured| measured.part == part) {
-            measured.environment.stolen_permille = permille;
+            measured.noise = noise;
         }
     }
 

@@ -40,15 +40,17 @@ fn allowed() -> Result<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
 }
 
-/// Makes this process, and all that it will start, fit for a measurement on `core`.
+/// Makes this process, and all that it will start, fit for a measurement, on `core` if there is one.
 ///
 /// It ends when its parent ends. Its threads run under `SCHED_BATCH`, so that a wake-up does
 /// not preempt who is running: both sides work off what has piled up, and then wait.
-pub fn settle(core: usize) -> Result<()> {
+pub fn settle(core: Option<usize>) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    let mut set = CpuSet::new();
-    set.set(core);
-    sched_setaffinity(None, &set).with_context(|| format!("core {core}"))?;
+    if let Some(core) = core {
+        let mut set = CpuSet::new();
+        set.set(core);
+        sched_setaffinity(None, &set).with_context(|| format!("core {core}"))?;
+    }
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let parameters = libc::sched_param { sched_priority: 0 };

@@ -19,7 +19,7 @@ impl Drop for Server {
 /// server does not run here.
 fn load(name: &str, load: &[&str]) -> Result<Option<()>, String> {
     let program = env!("CARGO_BIN_EXE_peers");
-    let serve = ["serve", name, "--core", "0", "--buffer", "16384", "--tools", "."];
+    let serve = ["serve", name, "--buffer", "16384", "--tools", "."];
     let server = Command::new(program)
         .args(serve)
         .stdout(Stdio::piped())
@@ -31,7 +31,7 @@ fn load(name: &str, load: &[&str]) -> Result<Option<()>, String> {
     let stdout = server.0.stdout.take().expect("it is piped");
     BufReader::new(stdout).read_line(&mut line).expect("a pipe");
     let Some((port, pid)) = line.trim().split_once(' ') else { return Ok(None) };
-    let at = ["--port", port, "--pid", pid, "--core", "0"];
+    let at = ["--port", port, "--pid", pid];
     let run = Command::new(program).arg("load").args(load).args(at).output().expect("it starts");
     if run.status.success() {
         return Ok(Some(()));

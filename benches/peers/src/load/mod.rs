@@ -13,10 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::case::Work;
 use crate::system::{self, CpuClock};
 pub use idle::HELD;
 use pattern::Pattern;
@@ -27,15 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a paced load lets the server be: enough for Python under callgrind to wait again.
 const PAUSE: Duration = Duration::from_millis(2);
-
-/// What to do to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Work {
-    Echo,
-    Churn,
-    /// Connections that echo one message and then stay until standard input ends.
-    Idle,
-}
 
 /// The arguments of the sub-command `load`.
 #[derive(Args, Clone, Debug)]
@@ -70,7 +62,7 @@ pub struct Load {
     pub paced: bool,
     /// The core to run on.
     #[arg(long)]
-    pub core: usize,
+    pub core: Option<usize>,
 }
 
 /// What a run of the load has found; nanoseconds throughout.

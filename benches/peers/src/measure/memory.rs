@@ -4,13 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use crate::case::IDLE;
 use crate::harness::Harness;
 use crate::results::{Memory, Part};
 use crate::servers::{BUFFER, Peer};
 use crate::system::Cores;
-
-/// Connections that are held: enough for what a server keeps beside them not to matter.
-const CONNECTIONS: u32 = 1_000;
 
 /// The buffer that shows what a runtime itself keeps for a connection.
 const SMALL: usize = 64;
@@ -41,9 +39,9 @@ fn bytes_per_connection(harness: &Harness, peer: &Peer, buffer: usize) -> Result
     // The first connection brings what all share.
     let _one = server.hold(1, cores.load)?;
     let before = anonymous_bytes(server.pid)?;
-    let _many = server.hold(CONNECTIONS, cores.load)?;
+    let _many = server.hold(IDLE.connections, cores.load)?;
     let after = anonymous_bytes(server.pid)?;
-    Ok((after as f64 - before as f64) / f64::from(CONNECTIONS))
+    Ok((after as f64 - before as f64) / f64::from(IDLE.connections))
 }
 
 /// The anonymous part of the proportional set size: stacks and heaps. The rest is the program's

@@ -56,11 +56,13 @@ fn introduction() -> String {
 
 /// A heading, the command and what it measures; nothing if that was not measured.
 fn heading(results: &Results, part: Part, title: &str, text: &str) -> Option<String> {
-    let Measured { arguments, environment, .. } = results.measured(part)?;
-    let stolen = environment.stolen_permille as f64 / 10.0;
+    let Measured { arguments, noise, .. } = results.measured(part)?;
+    let per_cent = |permille: u64| permille as f64 / 10.0;
+    let (others, host) = (per_cent(noise.others_permille), per_cent(noise.stolen_permille));
     let mut heading = format!(
         "## {title}\n\n{text}\n\n```sh\ncargo run --release -p peers -- {arguments}\n```\n\n\
-         The host took {stolen:.1} % of the processors' time meanwhile.\n\n"
+         Of the processors' time meanwhile, other processes took {others:.1} % and the host \
+         {host:.1} %.\n\n"
     );
     for skipped in results.skipped.iter().filter(|skipped| skipped.part == Some(part)) {
         let _ = writeln!(heading, "Left out: {}, {}.\n", skipped.peer, skipped.reason);
@@ -139,7 +141,8 @@ fn cpu(results: &Results, charts: &[Chart]) -> String {
         "The primary figure. Server and load generator share one core under `SCHED_BATCH`. The \
          server's CPU time per message is divided by the load generator's of the same run, and \
          that by the reference's of the same round: median (range), less is better. Rounds of \
-         all peers take turns, each with new processes.",
+         all peers take turns, each with new processes. At 16 KiB a read fills the buffer, so that \
+         who works by edges has to read once more.",
     ) else {
         return String::new();
     };
