@@ -136,7 +136,7 @@ impl Results {
 
     pub fn save(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
-        Ok(fs::write(folder.join(FILE), serde_json::to_vec_pretty(self)?)?)
+        Ok(fs::write(folder.join(FILE), serde_json::to_vec(self)?)?)
     }
 
     /// How `part` was measured, if it was.

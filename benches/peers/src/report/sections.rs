@@ -42,7 +42,8 @@ fn introduction() -> String {
     format!(
         "# Results\n\n\
          selkie beside what a user would pick instead, on the same echo work. Written by \
-         `cargo run --release -p peers`; the samples are in `results.json`.\n\n\
+         `cargo run --release -p peers`, which leaves its samples in `results.json` beside this \
+         file.\n\n\
          Absolute times on a shared machine are noise. What compares is a ratio of two figures \
          of one run, and a count. Every table names the command that makes it, and ranges are \
          from the lowest to the highest round.\n\n\
