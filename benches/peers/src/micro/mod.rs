@@ -3,6 +3,7 @@
 
 mod async_executor;
 mod operations;
+mod selkie;
 mod tokio;
 
 use std::time::Duration;
@@ -42,7 +43,11 @@ struct Entry {
 }
 
 /// The first is the one that the others are compared with.
-const CONTENDERS: &[Entry] = &[entry::<tokio::CurrentThread>(), entry::<async_executor::Local>()];
+const CONTENDERS: &[Entry] = &[
+    entry::<selkie::OneThread>(),
+    entry::<tokio::CurrentThread>(),
+    entry::<async_executor::Local>(),
+];
 
 const fn entry<C: Contender>() -> Entry {
     Entry { name: C::NAME, run: |operation, count| operation.run(&C::new(), count) }

@@ -1,6 +1,4 @@
-//! selkie's tasks. Not part of the program yet: the async skin is not there. To take it in, add
-//! `mod selkie_async;` and an entry `here("selkie-async", "tasks", selkie_async::serve)` in
-//! `mod.rs`.
+//! selkie's tasks, as its README has them.
 
 use std::net::{TcpListener, TcpStream};
 
@@ -14,7 +12,7 @@ pub fn serve() -> Result<()> {
         super::announce(listener.get_ref().local_addr()?)?;
         loop {
             let (stream, _peer) = listener.accept().await?;
-            stream.get_ref().set_nodelay(true)?;
+            stream.set_nodelay(true)?;
             selkie::spawn(echo(stream)).detach();
         }
     })?
