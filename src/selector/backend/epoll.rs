@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::event::epoll;
-use rustix::io::Errno;
+use rustix::io::{DupFlags, Errno, dup3};
 
 use super::eventfd::EventFd;
 use super::{Backend, Open, ReadyList, Token, poll_bits};
@@ -163,11 +163,12 @@ impl Backend for EpollBackend {
     fn reset(&mut self) -> io::Result<()> {
         self.eventfd.settle();
         let fresh = Self::open_set(&self.eventfd)?;
+        // Keeps its number: another one could be that which somebody has closed too early, and is
+        // about to close again. The old set leaves `front` by being closed.
+        dup3(&fresh, &mut self.epoll, DupFlags::CLOEXEC)?;
         if let Some(front) = self.front.get() {
-            epoll::add(front, &fresh, data(Token::RESERVED), epoll::EventFlags::IN)?;
-            epoll::delete(front, &self.epoll)?;
+            epoll::add(front, &self.epoll, data(Token::RESERVED), epoll::EventFlags::IN)?;
         }
-        self.epoll = fresh;
         Ok(())
     }
 
