@@ -101,10 +101,12 @@ impl Bench {
         group.sampling_mode(SamplingMode::Flat);
         for side in &mut sides.sides {
             group.bench_function(&side.name, |bencher| {
-                bencher.iter_custom(|iterations| {
+                if !side.has_run {
+                    // Makes what it needs, which criterion would take for part of an iteration.
+                    (side.measure)(1);
                     side.has_run = true;
-                    (side.measure)(iterations)
-                });
+                }
+                bencher.iter_custom(|iterations| (side.measure)(iterations));
             });
         }
         group.finish();
