@@ -12,8 +12,8 @@ use crate::selector::{Backend, BackendKind};
 /// Polls of tasks in one turn before I/O is looked at.
 ///
 /// Large enough that the look, which takes as long as five polls of a task that only yields, is
-/// 4 % of the time of such tasks, and less of any other's: half as many polls take 2–5 % more a
-/// yield, eight times as many 2–3 % less. Small enough that tasks that all use up their operations
+/// 4 % of the time of such tasks, and less of any others: half as many polls take some 5 % more a
+/// yield, eight times as many 3 % less. Small enough that tasks that all use up their operations
 /// keep I/O and timers waiting for some 4 ms at most, which is proportional. See
 /// `cargo bench --bench fairness -- polls_per_turn`.
 const POLLS_PER_TURN: NonZeroU32 = NonZeroU32::new(128).expect("not zero");
