@@ -4,9 +4,11 @@
 //! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
 //! counts; elsewhere it runs in `block_on`.
 
+mod cancel;
 mod connect;
 mod datagram;
 mod devices;
+mod echo;
 mod edges;
 mod flags;
 mod idle;
