@@ -1,6 +1,7 @@
 //! Layer 2: the cooperative budget, so that a source that is always ready yields.
 //! Imports nothing. Invariant: outside a task's poll there is no limit, so a future of this crate
-//! that is driven by something else never gets stuck.
+//! that is driven by something else never gets stuck; and whoever was put off goes on at the next
+//! attempt, so that one future of a task cannot use up the budget of the others for ever.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -35,10 +36,13 @@ impl Budget {
         poll()
     }
 
-    /// Pending, with a wake-up on the way, if the budget is spent.
+    /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who
+    /// keeps `was_put_off`.
     #[inline]
-    pub(crate) fn poll_proceed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.left.get() == Some(0) {
+    pub(crate) fn poll_proceed(&self, was_put_off: &Cell<bool>, cx: &mut Context<'_>) -> Poll<()> {
+        let is_put_off = self.left.get() == Some(0) && !was_put_off.get();
+        was_put_off.set(is_put_off);
+        if is_put_off {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -59,7 +63,7 @@ mod tests {
     fn operations_until_yield(budget: &Budget, most: usize) -> usize {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let proceed = |_: &usize| {
-            let ready = budget.poll_proceed(&mut cx).is_ready();
+            let ready = budget.poll_proceed(&Cell::new(false), &mut cx).is_ready();
             budget.spend();
             ready
         };
@@ -79,6 +83,17 @@ mod tests {
         budget.limit(5, || {
             assert_eq!(budget.limit(2, || operations_until_yield(&budget, 100)), 2);
             assert_eq!(operations_until_yield(&budget, 100), 5);
+        });
+    }
+
+    #[test]
+    fn who_was_put_off_goes_on_at_the_next_attempt_and_is_then_put_off_again() {
+        let budget = Budget::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        budget.limit(0, || {
+            let was_put_off = Cell::new(false);
+            let mut attempt = || budget.poll_proceed(&was_put_off, &mut cx).is_ready();
+            assert_eq!([attempt(), attempt(), attempt(), attempt()], [false, true, false, true]);
         });
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Source {
 struct Side {
     ready: Cell<bool>,
     tick: Cell<Tick>,
+    /// See [`Budget::poll_proceed`](super::budget::Budget::poll_proceed).
+    was_put_off: Cell<bool>,
     waiters: RefCell<Waiters>,
 }
 
@@ -59,6 +61,7 @@ impl Default for Side {
         Self {
             ready: Cell::new(true),
             tick: Cell::new(Tick(0)),
+            was_put_off: Cell::new(false),
             waiters: RefCell::new(Waiters::default()),
         }
     }
@@ -92,6 +95,12 @@ impl Source {
     pub(crate) fn ready(&self, direction: Direction) -> Option<Tick> {
         let side = self.side(direction);
         side.ready.get().then(|| side.tick.get())
+    }
+
+    /// Whether the last attempt at an operation was put off, for want of budget.
+    #[inline]
+    pub(crate) fn was_put_off(&self, direction: Direction) -> &Cell<bool> {
+        &self.side(direction).was_put_off
     }
 
     /// Takes the readiness back that an operation found to be spent, unless an event has come

@@ -4,6 +4,7 @@
 //! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
 //! counts; elsewhere it runs in `block_on`.
 
+mod budget;
 mod cancel;
 mod connect;
 mod datagram;
