@@ -2,15 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
 use futures::channel::oneshot;
 use futures::io::{AsyncReadExt, AsyncWriteExt, copy};
 use futures::{StreamExt, TryStreamExt, future};
-use selkie::{Async, Task, yield_now};
+use selkie::{Async, Builder, Task, yield_now};
 
-use crate::util::run;
+use crate::util::{on_own_thread, run};
 
 const CONNECTIONS: u64 = 200;
 
@@ -68,7 +69,7 @@ async fn client(address: SocketAddr, seed: u64) {
             let (piece, rest) = left.split_at(left.len().min(1 + numbers.below(20_000)));
             (&stream).write_all(piece).await.unwrap();
             left = rest;
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 yield_now().await;
             }
         }
@@ -88,6 +89,23 @@ fn two_hundred_connections_at_once_get_their_own_bytes_back() {
         let clients: Vec<_> =
             (0..CONNECTIONS).map(|seed| selkie::spawn(client(address, seed))).collect();
         future::join_all(clients).await;
+    });
+}
+
+#[test]
+fn the_smallest_settings_serve_as_well() {
+    on_own_thread(|| {
+        let runtime = Builder::new()
+            .event_capacity(NonZeroUsize::MIN)
+            .polls_per_turn(NonZeroU32::MIN)
+            .operations_per_poll(NonZeroU32::MIN)
+            .build()
+            .unwrap();
+        let all = async {
+            let (address, _server) = server();
+            future::join_all((0..20).map(|seed| client(address, seed))).await;
+        };
+        runtime.block_on(all).unwrap();
     });
 }
 
