@@ -1,6 +1,7 @@
 //! Layer 2: the cooperative budget, so that a source that is always ready yields.
 //! Imports nothing. Invariant: outside a task's poll there is no limit, so a future of this crate
-//! that is driven by something else never gets stuck.
+//! that is driven by something else never gets stuck; and whoever was put off goes on at the next
+//! attempt, so that one future of a task cannot use up the budget of the others for ever.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -54,14 +55,27 @@ impl Budget {
         Limited(self)
     }
 
-    /// Pending, with a wake-up on the way, if the budget is spent.
+    /// How many operations the poll that has ended has used of those it was given.
     #[inline]
-    pub(crate) fn poll_proceed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.left.get() == 0 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+    pub(crate) fn used_of(&self, given: u32) -> u32 {
+        // Never more left than given: the limit is lifted only between batches.
+        given.saturating_sub(u32::try_from(self.left.get()).unwrap_or(given))
+    }
+
+    /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who
+    /// keeps `was_put_off`.
+    #[inline]
+    pub(crate) fn poll_proceed(&self, was_put_off: &Cell<bool>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.left.get() == 0 { self.put_off(was_put_off, cx) } else { Poll::Ready(()) }
+    }
+
+    #[cold]
+    fn put_off(&self, was_put_off: &Cell<bool>, cx: &mut Context<'_>) -> Poll<()> {
+        if was_put_off.replace(!was_put_off.get()) {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Counts one operation that succeeded.
@@ -78,7 +92,7 @@ mod tests {
     fn operations_until_yield(budget: &Budget, most: usize) -> usize {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let proceed = |_: &usize| {
-            let ready = budget.poll_proceed(&mut cx).is_ready();
+            let ready = budget.poll_proceed(&Cell::new(false), &mut cx).is_ready();
             budget.spend();
             ready
         };
@@ -96,5 +110,15 @@ mod tests {
             assert_eq!(operations_until_yield(&budget, 100), 2);
         }
         assert_eq!(operations_until_yield(&budget, 100), 100);
+    }
+
+    #[test]
+    fn who_was_put_off_goes_on_at_the_next_attempt_and_is_then_put_off_again() {
+        let budget = Budget::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        budget.refill(0);
+        let was_put_off = Cell::new(false);
+        let mut attempt = || budget.poll_proceed(&was_put_off, &mut cx).is_ready();
+        assert_eq!([attempt(), attempt(), attempt(), attempt()], [false, true, false, true]);
     }
 }

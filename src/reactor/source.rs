@@ -55,12 +55,19 @@ pub(crate) struct Source {
 struct Side {
     ready: Cell<bool>,
     tick: Cell<Tick>,
+    /// See [`Budget::poll_proceed`](super::budget::Budget::poll_proceed).
+    was_put_off: Cell<bool>,
     waiters: Waiters,
 }
 
 impl Default for Side {
     fn default() -> Self {
-        Self { ready: Cell::new(true), tick: Cell::new(Tick(0)), waiters: Waiters::default() }
+        Self {
+            ready: Cell::new(true),
+            tick: Cell::new(Tick(0)),
+            was_put_off: Cell::new(false),
+            waiters: Waiters::default(),
+        }
     }
 }
 
@@ -93,6 +100,12 @@ impl Source {
     pub(crate) fn ready(&self, direction: Direction) -> Option<Tick> {
         let side = self.side(direction);
         side.ready.get().then(|| side.tick.get())
+    }
+
+    /// Whether the last attempt at an operation was put off, for want of budget.
+    #[inline]
+    pub(crate) fn was_put_off(&self, direction: Direction) -> &Cell<bool> {
+        &self.side(direction).was_put_off
     }
 
     /// Takes the readiness back that an operation found to be spent, unless an event has come

@@ -11,8 +11,8 @@ use crate::selector::BackendKind;
 ///
 /// Large enough that the look, which takes as long as five polls of a task that only yields, is
 /// 4 % of the time of such tasks, and less of any others: half as many polls take some 5 % more a
-/// yield, eight times as many 3 % less. Small enough that tasks that all use up their operations
-/// keep I/O and timers waiting for some 4 ms at most, which is proportional. See
+/// yield, eight times as many 3 % less. Small enough that tasks that all use up their operations,
+/// and count for more, keep I/O and timers waiting for half a millisecond, which is proportional. See
 /// `cargo bench --bench fairness -- polls_per_turn`.
 const POLLS_PER_TURN: NonZeroU32 = NonZeroU32::new(128).expect("not zero");
 
@@ -79,7 +79,8 @@ impl Builder {
         self
     }
 
-    /// How many polls of tasks one turn makes at most. Usually 128.
+    /// How many polls of tasks one turn makes at most; a poll with much I/O counts as several.
+    /// Usually 128.
     #[must_use]
     pub fn polls_per_turn(mut self, polls: NonZeroU32) -> Self {
         self.polls_per_turn = polls;

@@ -1,9 +1,10 @@
-//! Wakers whose call or drop is user code that comes back into the runtime: nothing of it may be
-//! borrowed then.
+//! User code that the loop calls, in wakers and operations: it may come back into the runtime, of
+//! which nothing may be borrowed then, and it may panic.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use selkie::{Async, Runtime, Timer, sleep};
 
-use crate::util::{SILENCE, on_own_thread};
+use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, on_own_thread};
 
 thread_local! {
     static RUNTIME: RefCell<Option<Rc<Runtime>>> = const { RefCell::new(None) };
@@ -164,7 +165,7 @@ fn a_waker_may_ask_a_runtime_that_ends_for_a_source_and_a_timer() {
                 let mut cx = Context::from_waker(Waker::noop());
                 let mut late = sleep(SILENCE);
                 let poll = || Pin::new(&mut late).poll(&mut cx).is_pending();
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll));
+                let _ = catch_unwind(AssertUnwindSafe(poll));
             }
         }
         let runtime = Runtime::new().unwrap();
@@ -177,4 +178,62 @@ fn a_waker_may_ask_a_runtime_that_ends_for_a_source_and_a_timer() {
         drop(runtime);
         assert_eq!(VISITS.get(), 2);
     });
+}
+
+#[test]
+fn a_waker_that_panics_does_not_keep_the_others_from_their_wake() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let stepped = Stepped::new();
+    let (near, mut far) = unix_pair(&stepped);
+    let panics = Arc::new(Panics).into();
+    let [before, after] = [(); 2].map(|()| Watcher::new());
+    for waker in [before.waker(), panics, after.waker()] {
+        assert!(near.poll_readable(&mut Context::from_waker(&waker)).is_pending());
+    }
+    far.write_all(b"x").unwrap();
+    let turn = || stepped.turn(Some(DEADLINE));
+    assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
+    assert_eq!((before.count(), after.count()), (1, 1));
+    assert!(stepped.poll(pin!(near.readable()), &after).is_ready());
+    stepped.settle();
+    stepped.assert_idle();
+}
+
+#[test]
+fn an_operation_that_panics_leaves_its_source_in_order() {
+    let stepped = Stepped::new();
+    let (near, mut far) = unix_pair(&stepped);
+    let watcher = Watcher::new();
+    let mut waits = Box::pin(near.read_with(|mut io| {
+        let len = io.read(&mut [0; 8])?;
+        assert_eq!(len, 0, "on purpose");
+        Ok(())
+    }));
+    assert!(stepped.poll(waits.as_mut(), &watcher).is_pending());
+    far.write_all(b"x").unwrap();
+    stepped.until("it is woken", || watcher.count() > 0);
+    let poll = || stepped.poll(waits.as_mut(), &watcher).is_ready();
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    drop(waits);
+    assert_eq!(watcher.holders(), 0);
+    far.write_all(b"abc").unwrap();
+    let read = pin!(near.read_with(|mut io| io.read(&mut [0; 8])));
+    assert_eq!(stepped.finish(read, &watcher).unwrap(), 3);
+}
+
+#[test]
+fn a_source_of_one_runtime_wakes_a_task_of_another_on_the_same_thread() {
+    let [owner, other] = [(); 2].map(|()| Stepped::new());
+    let (near, mut far) = unix_pair(&owner);
+    let task = other.spawn(async move { near.read_with(|mut io| io.read(&mut [0; 8])).await });
+    other.settle();
+    far.write_all(b"hello").unwrap();
+    owner.until("the event is there", || other.has_ready_tasks());
+    other.until("the task goes on", || task.is_finished());
+    assert_eq!(other.block_on(task).unwrap().unwrap(), 5);
 }
