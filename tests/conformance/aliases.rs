@@ -7,6 +7,7 @@ use selkie::selector::{Backend, BackendKind};
 use selkie::{DefaultSelector, EpollSelector, Interest, PollSelector, PollingSelector, Readiness};
 use selkie::{SelectSelector, Selector};
 
+use crate::util::subject::KINDS;
 use crate::util::{Subject, child, next_batch, on_every_back_end, unix_pair};
 
 on_every_back_end! {
@@ -38,6 +39,13 @@ fn each_back_end_is_opened_by_its_name<T: Subject>() {
     assert!(BackendKind::ALL.contains(&kind));
     expect_to_work(Selector::with_backend(kind.open().unwrap()), name);
     expect_to_work(Selector::with_backend(T::open()), name);
+}
+
+#[test]
+fn every_back_end_of_this_system_is_under_test() {
+    for kind in BackendKind::ALL {
+        assert!(KINDS.contains(kind), "{kind} is missing in tests/util/subject.rs");
+    }
 }
 
 #[test]

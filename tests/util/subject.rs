@@ -56,6 +56,9 @@ pub struct Boxed<B>(PhantomData<B>);
 
 macro_rules! subjects {
     ($($kind:ident: $backend:ty, $name:literal, $boxed:literal;)*) => {
+        /// What is under test here, to compare with what there is.
+        pub const KINDS: &[BackendKind] = &[$(BackendKind::$kind),*];
+
         $(
             impl Subject for $backend {
                 type Backend = Self;
