@@ -9,6 +9,12 @@ mod child;
 #[path = "../util/runtime.rs"]
 mod util;
 
+#[cfg(not(miri))]
+mod alarm;
+mod budget;
+#[cfg(not(miri))]
+mod descriptor;
+mod driver;
 mod endings;
 mod fairness;
 mod nesting;
@@ -16,3 +22,6 @@ mod panics;
 mod scenarios;
 mod tasks;
 mod threads;
+mod turns;
+mod wakers;
+mod wakes;

@@ -87,6 +87,8 @@ impl Backend for Parked {
 pub struct Probed {
     inner: Box<dyn Backend + Send>,
     probe: Arc<Probe>,
+    /// False: denies that there is edge mode.
+    edges: bool,
 }
 
 /// The outside of a [`Probed`].
@@ -125,12 +127,21 @@ impl Probe {
 impl Probed {
     /// Over the back end that `SELKIE_BACKEND` names.
     pub fn open() -> (Arc<Probe>, Box<dyn Backend + Send>) {
+        Self::with_edges(true)
+    }
+
+    /// As [`open`](Self::open), without the mode that is not everywhere.
+    pub fn without_edges() -> (Arc<Probe>, Box<dyn Backend + Send>) {
+        Self::with_edges(false)
+    }
+
+    fn with_edges(edges: bool) -> (Arc<Probe>, Box<dyn Backend + Send>) {
         let probe = Arc::new(Probe::default());
         let inner = match cfg!(miri) {
             true => Parked::open(),
             false => BackendKind::from_env().and_then(BackendKind::open).unwrap(),
         };
-        (Arc::clone(&probe), Box::new(Self { inner, probe }))
+        (Arc::clone(&probe), Box::new(Self { inner, probe, edges }))
     }
 }
 
@@ -153,7 +164,7 @@ impl Backend for Probed {
     }
 
     fn supports(&self, mode: Mode) -> bool {
-        self.inner.supports(mode)
+        (self.edges || mode != Mode::Edge) && self.inner.supports(mode)
     }
 
     fn reports_read_closed(&self) -> bool {
