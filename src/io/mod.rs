@@ -21,8 +21,10 @@ use crate::reactor::Direction;
 /// Async I/O on a `T` with a descriptor: a socket, a pipe, a selector, anything that can be
 /// watched.
 ///
-/// Makes the descriptor non-blocking, and blocking again, if it was, when it is dropped or taken
-/// out. Belongs to the runtime that is current when it is made, and to that runtime's thread.
+/// Makes the descriptor non-blocking, and blocking again, if it was, when it is taken out or, as
+/// standard input may be shared with the shell, dropped. A socket that is dropped stays as it is,
+/// for the sake of its clones. Belongs to the runtime that is current when it is made, and to that
+/// runtime's thread.
 ///
 /// Any number of tasks may wait for one source, in both directions at once: by `&Async<T>`,
 /// which reads and writes as `Async<T>` itself does.
@@ -85,7 +87,8 @@ impl<T> Async<T> {
     /// # Errors
     /// None is known; of kind `Other` if the source is still referred to by something else.
     pub fn into_inner(self) -> io::Result<T> {
-        let Self { registration, io } = self;
+        let Self { mut registration, io } = self;
+        registration.restore();
         drop(registration);
         Rc::try_unwrap(io).map_err(|_| io::Error::other("the source is still registered"))
     }

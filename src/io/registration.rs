@@ -1,13 +1,14 @@
 //! Layer 4: a source's place in its reactor, and the one loop that all operations share.
 //! Imports `runtime` and `reactor`. Invariant: registered from its making to its drop, and the
-//! descriptor's blocking mode is then what it was before.
+//! descriptor's blocking mode is then what it was before, though the runtime be gone by then.
 
 use std::io;
+use std::mem;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 
 use crate::reactor::{Direction, Reactor, Source, Tick, WaiterId};
 use crate::runtime::current_reactor;
@@ -19,10 +20,24 @@ pub(super) struct Registration {
 }
 
 /// How the descriptor was when it came, and is to be left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    Blocking,
+    Blocking(Rc<dyn AsFd>),
     NonBlocking,
+}
+
+/// What a read of a stream brought.
+pub(super) struct Received {
+    pub(super) len: usize,
+    pub(super) cut: Cut,
+}
+
+/// Where a read of a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Before the end of the buffer, for want of bytes.
+    Short,
+    /// At the end of the buffer, of the stream, or of what the system gives out at once.
+    Elsewhere,
 }
 
 impl Registration {
@@ -40,9 +55,19 @@ impl Registration {
         let mut registration = Self::nonblocking(Rc::clone(&io))?;
         if !flags.contains(OFlags::NONBLOCK) {
             fcntl_setfl(&*io, flags | OFlags::NONBLOCK)?;
-            registration.found = Found::Blocking;
+            registration.found = Found::Blocking(io);
         }
         Ok(registration)
+    }
+
+    /// Makes the descriptor blocking again, if it was.
+    pub(super) fn restore(&mut self) {
+        if let Found::Blocking(io) = mem::replace(&mut self.found, Found::NonBlocking)
+            && let Ok(flags) = fcntl_getfl(&io)
+        {
+            // Fails only if it was closed behind our back.
+            let _ = fcntl_setfl(&io, flags - OFlags::NONBLOCK);
+        }
     }
 
     pub(super) fn new_waiter(&self, direction: Direction) -> WaiterId {
@@ -70,17 +95,14 @@ impl Registration {
     pub(super) fn poll_read(
         &self,
         cx: &mut Context<'_>,
-        wanted: usize,
-        mut op: impl FnMut() -> io::Result<usize>,
+        mut op: impl FnMut() -> io::Result<Received>,
     ) -> Poll<io::Result<usize>> {
         self.poll_io_drained(Direction::Read, None, cx, |seen| {
-            let result = op();
-            if matches!(result, Ok(len) if 0 < len && len < wanted)
-                && self.reactor.short_read_drains(&self.source)
-            {
+            let Received { len, cut } = op()?;
+            if cut == Cut::Short && self.reactor.short_read_drains(&self.source) {
                 self.source.clear(Direction::Read, seen);
             }
-            result
+            Ok(len)
         })
     }
 
@@ -93,7 +115,7 @@ impl Registration {
         mut op: impl FnMut(Tick) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let budget = self.reactor.budget();
-        ready!(budget.poll_proceed(cx));
+        ready!(budget.poll_proceed(self.source.was_put_off(direction), cx));
         loop {
             let seen = ready!(self.reactor.poll_ready(&self.source, direction, id, cx))?;
             match op(seen) {
@@ -112,14 +134,13 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let io = self.reactor.unregister(&self.source);
-        if self.found == Found::Blocking
-            && let Some(io) = io
-            && let Ok(flags) = fcntl_getfl(&*io)
+        self.reactor.unregister(&self.source);
+        // A descriptor that others share, such as standard input, must not stay non-blocking. A
+        // socket is shared by its clones, in this program, whose loop they would block.
+        if let Found::Blocking(io) = &self.found
+            && fstat(io).is_ok_and(|stat| !FileType::from_raw_mode(stat.st_mode).is_socket())
         {
-            // A descriptor that others share, such as standard input, must not stay
-            // non-blocking. Fails only if it was closed behind our back.
-            let _ = fcntl_setfl(&*io, flags - OFlags::NONBLOCK);
+            self.restore();
         }
     }
 }

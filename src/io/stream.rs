@@ -1,8 +1,9 @@
 //! Layer 4: the futures-io traits.
 //! Imports its siblings. Invariant: a socket is written without SIGPIPE, and a short read counts
-//! as "drained" for stream sockets only.
+//! as "drained" for stream sockets only, where it ended for want of bytes.
 
 use std::any::TypeId;
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -12,17 +13,49 @@ use std::task::{Context, Poll};
 
 use futures::io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutdown};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown,
+    recv, recvmsg, send, sendmsg, shutdown,
+};
 
 use super::Async;
+use super::registration::{Cut, Received};
 use crate::reactor::Direction;
 
-/// True for the stream sockets of the standard library; known when the code is compiled.
+/// True if `T` is `U`; known when the code is compiled.
+fn is<T: 'static, U: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<U>()
+}
+
+/// True for the stream sockets of the standard library.
 ///
 /// A read of one that returns less than it could hold has taken all there was. That is not so
 /// for a terminal, a pipe of packets, or a descriptor of records.
 fn is_stream_socket<T: 'static>() -> bool {
-    [TypeId::of::<TcpStream>(), TypeId::of::<UnixStream>()].contains(&TypeId::of::<T>())
+    is::<T, TcpStream>() || is::<T, UnixStream>()
+}
+
+/// Reads from a TCP stream.
+#[inline]
+fn receive_tcp(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
+    let most = buf.len();
+    let (len, _) = recv(io, buf, RecvFlags::empty())?;
+    Ok(Received { len, cut: if 0 < len && len < most { Cut::Short } else { Cut::Elsewhere } })
+}
+
+/// Reads from a Unix stream.
+///
+/// Such a read also ends behind bytes that came with a descriptor, and between bytes of different
+/// senders where these are asked for (`SO_PASSCRED`). Then there is something to be received
+/// beside the bytes: we do not take it, and the system tells that it was cut.
+#[inline]
+fn receive_unix(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
+    let most = buf.len();
+    let mut nothing = RecvAncillaryBuffer::default();
+    let bufs = &mut [IoSliceMut::new(buf)];
+    let RecvMsg { bytes: len, flags, .. } = recvmsg(io, bufs, &mut nothing, RecvFlags::empty())?;
+    let is_short = 0 < len && len < most && !flags.contains(ReturnFlags::CTRUNC);
+    Ok(Received { len, cut: if is_short { Cut::Short } else { Cut::Elsewhere } })
 }
 
 /// Writes to `io`; to a socket with `MSG_NOSIGNAL`, as a plug-in cannot know whether its host
@@ -65,8 +98,10 @@ where
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut io = self.get_ref();
-        if is_stream_socket::<T>() {
-            self.registration.poll_read(cx, buf.len(), || io.read(buf))
+        if is::<T, TcpStream>() {
+            self.registration.poll_read(cx, || receive_tcp(io, buf))
+        } else if is::<T, UnixStream>() {
+            self.registration.poll_read(cx, || receive_unix(io, buf))
         } else {
             self.registration.poll_io(Direction::Read, None, cx, || io.read(buf))
         }
@@ -107,6 +142,12 @@ where
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut io = self.get_ref();
+        // Tried even if there is no room to write: most have nothing to flush, and `poll_close`
+        // must not wait for a peer that does not read.
+        match io.flush() {
+            Err(error) if [WouldBlock, Interrupted].contains(&error.kind()) => {}
+            result => return Poll::Ready(result),
+        }
         self.registration.poll_io(Direction::Write, None, cx, || io.flush())
     }
 

@@ -1,12 +1,12 @@
 //! Layer 3: the thread's pointer to its current runtime, the crate's only static.
-//! Imports `executor` and `reactor` through its parent. Invariant: set exactly while a turn, a
+//! Imports `inner`. Invariant: set exactly while a turn, a
 //! `block_on` or an `enter` of that runtime is on the stack, in a panic too.
 
 use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
 
-use super::Inner;
+use super::inner::Inner;
 use crate::executor::{self, Executor};
 use crate::reactor::Reactor;
 
@@ -91,7 +91,7 @@ impl executor::Current for Current {
     }
 
     #[inline]
-    fn with<R>(f: impl FnOnce(&Executor) -> R) -> Option<R> {
-        with(|inner| f(&inner.executor))
+    fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R> {
+        with(|inner| inner.is_running.get().then(|| f(&inner.executor))).flatten()
     }
 }

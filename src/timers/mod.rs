@@ -128,6 +128,11 @@ impl<T> Timers<T> {
         (self.next_deadline()? <= now).then(|| self.take(0))
     }
 
+    /// All values, in no particular order.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        self.heap.into_iter().map(|entry| entry.value)
+    }
+
     /// How many timers are outstanding.
     #[must_use]
     #[cfg(test)]

@@ -24,23 +24,28 @@ pub(super) fn asked(interest: Interest) -> u32 {
 }
 
 /// What the system's answer means.
+#[inline]
 pub(super) fn happened(bits: u32) -> Readiness {
-    const MEANINGS: [(u32, Readiness); 7] = [
-        (bit(PollFlags::IN), Readiness::READ),
-        (bit(PollFlags::OUT), Readiness::WRITE),
+    let mut readiness = Readiness::empty();
+    readiness.set(Readiness::READ, bits & bit(PollFlags::IN) != 0);
+    readiness.set(Readiness::WRITE, bits & bit(PollFlags::OUT) != 0);
+    if bits & !(bit(PollFlags::IN) | bit(PollFlags::OUT)) != 0 {
+        readiness |= happened_besides(bits);
+    }
+    readiness
+}
+
+/// The rarer news.
+fn happened_besides(bits: u32) -> Readiness {
+    const MEANINGS: [(u32, Readiness); 5] = [
         (bit(PollFlags::PRI), Readiness::PRIORITY),
         (bit(PollFlags::RDHUP), Readiness::READ.union(Readiness::READ_CLOSED)),
         (bit(PollFlags::HUP), Readiness::HANG_UP),
         (bit(PollFlags::ERR), Readiness::FAILED),
         (bit(PollFlags::NVAL), Readiness::FAILED),
     ];
-    let mut readiness = Readiness::empty();
-    for (bit, meaning) in MEANINGS {
-        if bits & bit != 0 {
-            readiness |= meaning;
-        }
-    }
-    readiness
+    let meant = MEANINGS.into_iter().filter(|(bit, _)| bits & bit != 0);
+    meant.fold(Readiness::empty(), |readiness, (_, meaning)| readiness | meaning)
 }
 
 #[cfg(test)]

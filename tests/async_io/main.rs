@@ -1,0 +1,35 @@
+//! Async sources, sockets and the clock, as a task sees them, on the back end that
+//! `SELKIE_BACKEND` names.
+//!
+//! Where it matters what the loop does, a test steps the runtime turn by turn (`Stepped`) and
+//! counts; elsewhere it runs in `block_on`.
+
+mod budget;
+mod cancel;
+mod connect;
+mod datagram;
+mod devices;
+mod echo;
+mod edges;
+mod flags;
+mod idle;
+mod incoming;
+mod interval;
+mod many_timers;
+mod reentrance;
+mod reset;
+mod sigpipe;
+mod source;
+mod stream;
+mod tcp;
+mod timeout;
+mod timer;
+mod udp;
+mod unix;
+mod waiting;
+
+#[path = "../util/child.rs"]
+#[allow(dead_code)]
+mod child;
+#[path = "../util/async_io.rs"]
+mod util;

@@ -1,0 +1,239 @@
+//! User code that the loop calls, in wakers and operations: it may come back into the runtime, of
+//! which nothing may be borrowed then, and it may panic.
+
+use std::cell::{Cell, RefCell};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use selkie::{Async, Runtime, Timer, sleep};
+
+use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, on_own_thread};
+
+thread_local! {
+    static RUNTIME: RefCell<Option<Rc<Runtime>>> = const { RefCell::new(None) };
+    static VISITS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Uses everything that the runtime has, when it is called and when it is dropped.
+struct Visitor;
+
+impl Visitor {
+    fn waker() -> Waker {
+        Arc::new(Self).into()
+    }
+
+    fn visit() {
+        let Some(runtime) = RUNTIME.with_borrow(Clone::clone) else { return };
+        VISITS.set(VISITS.get() + 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        runtime.enter(|| {
+            let mut soon = sleep(SILENCE);
+            assert!(Pin::new(&mut soon).poll(&mut cx).is_pending());
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let near = Async::new(near).unwrap();
+            assert!(near.poll_readable(&mut cx).is_pending());
+            far.write_all(b"x").unwrap();
+            assert!(near.poll_writable(&mut cx).is_ready());
+            selkie::spawn(async {}).detach();
+        });
+        assert!(runtime.next_deadline().is_none_or(|_| runtime.has_ready_tasks()));
+    }
+}
+
+impl Wake for Visitor {
+    fn wake(self: Arc<Self>) {
+        Self::visit();
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        Self::visit();
+    }
+}
+
+/// Runs `test` in a runtime that visitors find, and insists that one of them came.
+#[track_caller]
+fn visited(test: impl FnOnce(&Runtime) + Send + 'static) {
+    let visits = on_own_thread(move || {
+        let runtime = Rc::new(Runtime::new().unwrap());
+        RUNTIME.set(Some(Rc::clone(&runtime)));
+        test(&runtime);
+        let visits = VISITS.get();
+        RUNTIME.take();
+        visits
+    });
+    assert!(visits > 0, "nobody came back into the runtime");
+}
+
+fn unix_pair(runtime: &Runtime) -> (Async<UnixStream>, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    (runtime.enter(|| Async::new(near).unwrap()), far)
+}
+
+fn turn(runtime: &Runtime) {
+    runtime.turn(Some(Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn a_waker_may_use_the_runtime_when_an_event_wakes_it() {
+    visited(|runtime| {
+        let (near, mut far) = unix_pair(runtime);
+        let waker = Visitor::waker();
+        assert!(near.poll_readable(&mut Context::from_waker(&waker)).is_pending());
+        far.write_all(b"x").unwrap();
+        while VISITS.get() == 0 {
+            turn(runtime);
+        }
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_runtime_when_another_one_takes_its_place() {
+    visited(|runtime| {
+        let (near, _far) = unix_pair(runtime);
+        let mut readable = pin!(near.readable());
+        let mut poll = |waker: Waker| {
+            runtime.enter(|| readable.as_mut().poll(&mut Context::from_waker(&waker)))
+        };
+        assert!(poll(Visitor::waker()).is_pending());
+        assert!(poll(Waker::noop().clone()).is_pending());
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_runtime_when_its_future_gives_up() {
+    visited(|runtime| {
+        let (near, _far) = unix_pair(runtime);
+        let mut readable = Box::pin(near.readable());
+        let waker = Visitor::waker();
+        let mut cx = Context::from_waker(&waker);
+        assert!(runtime.enter(|| readable.as_mut().poll(&mut cx)).is_pending());
+        drop(waker);
+        drop(readable);
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_runtime_when_its_source_is_dropped() {
+    visited(|runtime| {
+        let (near, _far) = unix_pair(runtime);
+        assert!(near.poll_readable(&mut Context::from_waker(&Visitor::waker())).is_pending());
+        drop(near);
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_runtime_when_its_timer_fires_moves_or_goes() {
+    visited(|runtime| {
+        let poll = |timer: &mut Timer, waker: Waker| {
+            let mut cx = Context::from_waker(&waker);
+            runtime.enter(|| Pin::new(timer).poll(&mut cx).is_pending())
+        };
+        let mut fires = sleep(Duration::ZERO);
+        assert!(poll(&mut fires, Visitor::waker()));
+        turn(runtime);
+        assert_ne!(VISITS.take(), 0, "when it fires");
+        let mut moves = sleep(SILENCE);
+        assert!(poll(&mut moves, Visitor::waker()));
+        assert!(poll(&mut moves, Waker::noop().clone()));
+        assert_ne!(VISITS.take(), 0, "when it moves");
+        assert!(poll(&mut moves, Visitor::waker()));
+        moves.set_after(SILENCE);
+        assert_ne!(VISITS.take(), 0, "when it is set anew");
+        assert!(poll(&mut moves, Visitor::waker()));
+        drop(moves);
+        assert_ne!(VISITS.get(), 0, "when it is dropped");
+    });
+}
+
+#[test]
+fn a_waker_may_ask_a_runtime_that_ends_for_a_source_and_a_timer() {
+    on_own_thread(|| {
+        /// Is called when the runtime has begun to end.
+        struct Heir;
+        impl Wake for Heir {
+            fn wake(self: Arc<Self>) {
+                VISITS.set(VISITS.get() + 1);
+                drop(Async::new(UnixStream::pair().unwrap().0));
+                let mut cx = Context::from_waker(Waker::noop());
+                let mut late = sleep(SILENCE);
+                let poll = || Pin::new(&mut late).poll(&mut cx).is_pending();
+                let _ = catch_unwind(AssertUnwindSafe(poll));
+            }
+        }
+        let runtime = Runtime::new().unwrap();
+        let (near, _far) = unix_pair(&runtime);
+        let waker = Arc::new(Heir).into();
+        let mut cx = Context::from_waker(&waker);
+        assert!(near.poll_readable(&mut cx).is_pending());
+        let mut timer = sleep(SILENCE);
+        assert!(runtime.enter(|| Pin::new(&mut timer).poll(&mut cx)).is_pending());
+        drop(runtime);
+        assert_eq!(VISITS.get(), 2);
+    });
+}
+
+#[test]
+fn a_waker_that_panics_does_not_keep_the_others_from_their_wake() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let stepped = Stepped::new();
+    let (near, mut far) = unix_pair(&stepped);
+    let panics = Arc::new(Panics).into();
+    let [before, after] = [(); 2].map(|()| Watcher::new());
+    for waker in [before.waker(), panics, after.waker()] {
+        assert!(near.poll_readable(&mut Context::from_waker(&waker)).is_pending());
+    }
+    far.write_all(b"x").unwrap();
+    let turn = || stepped.turn(Some(DEADLINE));
+    assert!(catch_unwind(AssertUnwindSafe(turn)).is_err());
+    assert_eq!((before.count(), after.count()), (1, 1));
+    assert!(stepped.poll(pin!(near.readable()), &after).is_ready());
+    stepped.settle();
+    stepped.assert_idle();
+}
+
+#[test]
+fn an_operation_that_panics_leaves_its_source_in_order() {
+    let stepped = Stepped::new();
+    let (near, mut far) = unix_pair(&stepped);
+    let watcher = Watcher::new();
+    let mut waits = Box::pin(near.read_with(|mut io| {
+        let len = io.read(&mut [0; 8])?;
+        assert_eq!(len, 0, "on purpose");
+        Ok(())
+    }));
+    assert!(stepped.poll(waits.as_mut(), &watcher).is_pending());
+    far.write_all(b"x").unwrap();
+    stepped.until("it is woken", || watcher.count() > 0);
+    let poll = || stepped.poll(waits.as_mut(), &watcher).is_ready();
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    drop(waits);
+    assert_eq!(watcher.holders(), 0);
+    far.write_all(b"abc").unwrap();
+    let read = pin!(near.read_with(|mut io| io.read(&mut [0; 8])));
+    assert_eq!(stepped.finish(read, &watcher).unwrap(), 3);
+}
+
+#[test]
+fn a_source_of_one_runtime_wakes_a_task_of_another_on_the_same_thread() {
+    let [owner, other] = [(); 2].map(|()| Stepped::new());
+    let (near, mut far) = unix_pair(&owner);
+    let task = other.spawn(async move { near.read_with(|mut io| io.read(&mut [0; 8])).await });
+    other.settle();
+    far.write_all(b"hello").unwrap();
+    owner.until("the event is there", || other.has_ready_tasks());
+    other.until("the task goes on", || task.is_finished());
+    assert_eq!(other.block_on(task).unwrap().unwrap(), 5);
+}
