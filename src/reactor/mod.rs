@@ -24,6 +24,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::budget::OPERATIONS_PER_POLL;
@@ -366,7 +367,8 @@ fn closed() -> io::Error {
     )
 }
 
-/// Wakes all of `due`, the rest too if a waker panics; the first panic goes on at the end.
+/// Wakes all of `due`, the rest too if a waker panics; the first panic goes on at the end, unless
+/// the thread panics already, as it may where sources and runtimes are dropped.
 fn wake_all(due: &mut Vec<Waker>) {
     let mut panicked = None;
     let mut due = due.drain(..);
@@ -375,7 +377,9 @@ fn wake_all(due: &mut Vec<Waker>) {
     {
         panicked.get_or_insert(payload);
     }
-    if let Some(payload) = panicked {
+    if let Some(payload) = panicked
+        && !thread::panicking()
+    {
         panic::resume_unwind(payload);
     }
 }

@@ -2,19 +2,22 @@
 //! one, in a task of their own as the process exits.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{Future, pending};
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::process;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 use std::{env, mem};
 
-use selkie::{Runtime, sleep, spawn, yield_now};
+use selkie::{Runtime, Timer, sleep, spawn, yield_now};
 
 use crate::child;
-use crate::util::{DEADLINE, OnDrop, Trace, panic_text, run, run_on, runtime, settle};
+use crate::util::{DEADLINE, OnDrop, Trace, Wakes, panic_text, run, run_on, runtime, settle};
 
 /// Spawns a task on `runtime` that waits, with a destructor that adds to `trace` and spawns.
 fn waiting_task(runtime: &Runtime, trace: &Trace) {
@@ -46,6 +49,48 @@ fn a_runtime_dropped_in_a_panic_drops_its_tasks() {
     assert_eq!(text, "the test's panic");
     assert_eq!(trace.take(), ["dropped"]);
     assert_eq!(run(async { spawn(async { 7 }).await }), 7);
+}
+
+/// Panics when it is woken.
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        resume_unwind(Box::new("the waker's panic"));
+    }
+}
+
+/// A timer of `runtime` that waits with a [`Bomb`], and one behind it.
+fn timers_with_a_bomb(runtime: &Runtime, behind: &Waker) -> [Timer; 2] {
+    let mut timers = [(); 2].map(|()| Timer::after(DEADLINE));
+    runtime.enter(|| {
+        for (timer, waker) in timers.iter_mut().zip([&Arc::new(Bomb).into(), behind]) {
+            assert!(Pin::new(timer).poll(&mut Context::from_waker(waker)).is_pending());
+        }
+    });
+    timers
+}
+
+#[test]
+fn a_waker_that_panics_as_its_runtime_is_dropped_loses_nobody() {
+    let runtime = runtime();
+    let (wakes, behind) = Wakes::new();
+    let _timers = timers_with_a_bomb(&runtime, &behind);
+    assert_eq!(panic_text(|| drop(runtime)), "the waker's panic");
+    assert_eq!(wakes.count(), 1);
+}
+
+#[test]
+fn a_waker_that_panics_as_its_runtime_is_dropped_in_a_panic_does_not_abort() {
+    let (wakes, behind) = Wakes::new();
+    let mut timers = None;
+    let text = panic_text(|| {
+        let runtime = runtime();
+        timers = Some(timers_with_a_bomb(&runtime, &behind));
+        resume_unwind(Box::new("the test's panic"))
+    });
+    assert_eq!(text, "the test's panic");
+    assert_eq!(wakes.count(), 1);
 }
 
 #[test]
