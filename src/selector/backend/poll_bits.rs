@@ -6,8 +6,9 @@ use rustix::event::PollFlags;
 
 use crate::interest::{Interest, Readiness};
 
-const fn bit(flag: PollFlags) -> u32 {
-    flag.bits() as u32
+/// The bits of poll(2) flags, which are a `short`, signed in the C library.
+pub(super) const fn bit(flags: PollFlags) -> u32 {
+    flags.bits() as u32
 }
 
 /// What to ask the system for. Linux gives `EPOLLIN` and its kin the values of `POLLIN` and its
