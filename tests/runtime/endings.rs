@@ -191,7 +191,7 @@ fn a_runtime_dropped_in_a_thread_local_destructor_drops_its_tasks() {
 fn a_runtime_made_in_a_thread_local_destructor_runs_and_goes() {
     in_thread_local_destructors(|sender| {
         Box::new(move || {
-            let runtime = Runtime::new().unwrap();
+            let runtime = runtime();
             let task = runtime.spawn(async { yield_now().await });
             if runtime.block_on(task).is_ok() {
                 sender.send("done").unwrap();
@@ -223,6 +223,7 @@ fn a_task_of_a_thread_local_runtime_that_exits_the_process_does_exit_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "leaks on purpose")]
 fn a_runtime_that_is_forgotten_takes_nothing_else_with_it() {
     let runtime = runtime();
     let task = runtime.spawn(async { pending::<()>().await });

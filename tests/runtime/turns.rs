@@ -254,7 +254,7 @@ fn turns_and_block_on_can_be_mixed() {
             sleep(Duration::from_millis(1)).await;
         }
     });
-    settle(&runtime);
+    runtime.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(count.get(), 1);
     run_on(&runtime, sleep(SHORT));
     let before = count.get();
