@@ -287,7 +287,7 @@ impl Reactor {
 
     /// The earliest deadline of a timer that is being waited for.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.borrow().next_deadline()
+        self.timers.borrow_mut().next_deadline()
     }
 
     /// Queues a timer that wakes `waker` at `deadline`.

@@ -5,11 +5,16 @@
 //! each timer stands, so that a cancelled timer leaves at once. Chosen by measurement with a
 //! million timers outstanding: a `BTreeMap` takes 35 times as long to arm and drop one among the
 //! others, 18 times with a thousand such at once, and 3.5 times to replace an old one, and is
-//! better only at the front (2.6 times for one armed before all others and dropped, 5 times for
-//! expiring all); a binary heap is at best equal, and at the front up to 1.5 times slower.
+//! better only in expiring all (5 times); a binary heap is at best equal, and at the front up to
+//! 1.5 times slower.
+//!
+//! A timer joins the heap when somebody next asks for the first one, once a turn. So one that is
+//! armed and dropped within a turn, as a timeout over something that was ready is, costs the same
+//! whatever its deadline: by the heap it took up to seven times as long, if sooner than all others.
 //!
 //! Invariants, which `tests::check` states in code:
-//! - no entry of the heap is before its parent, by deadline and then by serial number;
+//! - no entry of the heap, which is the first `ordered` ones, is before its parent, by deadline and
+//!   then by serial number;
 //! - `places[entry.slot]` is the place of `entry`, and every other place is `VACANT`;
 //! - the last slot of the table is in use, and `vacant` names every vacant one once. It may also
 //!   name slots that have been cut off the end: the table grows only when `vacant` is empty, so
@@ -43,8 +48,10 @@ const VACANT: u32 = u32::MAX;
 /// (32 bytes without the value).
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
-    /// A heap: the children of `i` are `ARITY * i + 1 ..= ARITY * i + ARITY`.
+    /// A heap: the children of `i` are `ARITY * i + 1 ..= ARITY * i + ARITY`; and behind its
+    /// first `ordered` entries those that have come since anybody asked for the first one.
     heap: Vec<Entry<T>>,
+    ordered: usize,
     /// Slot to place in `heap`.
     places: Vec<u32>,
     /// Slots to use again, the last one first.
@@ -82,12 +89,19 @@ impl<T> Timers<T> {
     /// An empty queue. Allocates nothing.
     #[must_use]
     pub(crate) const fn new() -> Self {
-        Self { heap: Vec::new(), places: Vec::new(), vacant: Vec::new(), next_serial: 0 }
+        Self {
+            heap: Vec::new(),
+            ordered: 0,
+            places: Vec::new(),
+            vacant: Vec::new(),
+            next_serial: 0,
+        }
     }
 
     /// Arms a timer: `value` becomes due at `deadline`, which may already have passed.
     ///
-    /// O(log n); expected O(1) unless `deadline` is among the first.
+    /// O(1). What it costs to bring it into order is paid by the next to ask for the first timer,
+    /// if this one is still there: O(log n), expected O(1) unless `deadline` is among the first.
     ///
     /// # Panics
     /// If 2³² − 1 timers are outstanding.
@@ -96,15 +110,20 @@ impl<T> Timers<T> {
         let serial = self.next_serial;
         self.next_serial += 1; // never wraps: centuries at one per nanosecond
         self.heap.push(Entry { deadline, serial, slot, value });
-        self.sift_up(self.heap.len() - 1);
+        self.record(self.heap.len() - 1);
         TimerKey { slot, serial }
     }
 
     /// Cancels a timer and returns its value; `None` if the key is stale.
     ///
-    /// Nothing of the timer stays behind. O(log n); expected O(1) unless it is among the first.
+    /// Nothing of the timer stays behind. O(1) for one that has just come; O(log n) for others,
+    /// expected O(1) unless it is among the first.
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<T> {
         let place = self.find(key)?;
+        if place < self.ordered && self.ordered < self.heap.len() {
+            self.bring_into_order();
+            return self.find(key).map(|place| self.take(place));
+        }
         Some(self.take(place))
     }
 
@@ -114,9 +133,11 @@ impl<T> Timers<T> {
         Some(&mut self.heap[place].value)
     }
 
-    /// The earliest deadline exactly as it was given, or `None` if no timer is outstanding. O(1).
+    /// The earliest deadline exactly as it was given, or `None` if no timer is outstanding. O(1),
+    /// but for timers that have come since it was asked for.
     #[must_use]
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        self.bring_into_order();
         self.heap.first().map(|entry| entry.deadline)
     }
 
@@ -154,18 +175,31 @@ impl<T> Timers<T> {
         (entry.serial == key.serial).then_some(place)
     }
 
-    /// Takes an entry out of the heap and fills the gap with the last one.
+    fn bring_into_order(&mut self) {
+        while self.ordered < self.heap.len() {
+            self.sift_up(self.ordered);
+            self.ordered += 1;
+        }
+    }
+
+    /// Takes an entry out and fills the gap with the last one: out of the heap if all is in order,
+    /// or else out of those that have just come.
     fn take(&mut self, place: usize) -> T {
         let entry = self.heap.swap_remove(place);
-        if place < self.heap.len() && self.sift_up(place) == place {
-            self.sift_down(place);
+        if place < self.ordered {
+            self.ordered -= 1;
+            if place < self.ordered && self.sift_up(place) == place {
+                self.sift_down(place);
+            }
+        } else if place < self.heap.len() {
+            self.record(place);
         }
         give_back(&mut self.heap);
         self.vacate_slot(entry.slot);
         entry.value
     }
 
-    /// A slot for an entry that is about to be pushed; its place is recorded by `sift_up`.
+    /// A slot for an entry that is about to be pushed, which records its place.
     fn occupy_slot(&mut self) -> u32 {
         while let Some(slot) = self.vacant.pop() {
             if (slot as usize) < self.places.len() {
@@ -216,7 +250,7 @@ impl<T> Timers<T> {
     fn sift_down(&mut self, mut place: usize) {
         let rank = self.heap[place].rank();
         loop {
-            let children = ARITY * place + 1..(ARITY * place + 1 + ARITY).min(self.heap.len());
+            let children = ARITY * place + 1..(ARITY * place + 1 + ARITY).min(self.ordered);
             let first = children.min_by_key(|&child| self.heap[child].rank());
             let Some(child) = first.filter(|&child| self.heap[child].rank() < rank) else {
                 break;
