@@ -36,9 +36,14 @@ bitflags! {
     /// A hang-up or an error makes every direction of the interest ready, because the next
     /// system call in it will not block but tell what is wrong.
     ///
-    /// The other bits are hints that need no interest. They are *not* guaranteed: `select(2)`
-    /// reports none of them and the `polling` crate reports no half-close. A loop that is right
-    /// on every back end reads until `Ok(0)` or an error, and takes the hints as a short cut.
+    /// `select(2)` alone tells a hang-up without an error to a READ interest only. That is news to
+    /// a writer where there was no room and never will be: the read end of a pipe, a full socket
+    /// that was shut down both ways.
+    ///
+    /// The other bits are hints that need no interest, but for a half-close, which shows only
+    /// with a READ interest. They are *not* guaranteed: `select(2)` reports none of them and the
+    /// `polling` crate reports no half-close. A loop that is right on every back end reads until
+    /// `Ok(0)` or an error, and takes the hints as a short cut.
     ///
     /// [`READ`]: Readiness::READ
     /// [`WRITE`]: Readiness::WRITE

@@ -31,14 +31,23 @@ pub(crate) struct Inbox<T> {
 
 struct Contents<T> {
     items: Vec<T>,
-    is_closed: bool,
+    admits: Admits,
+}
+
+/// What may still be pushed. All ─close_to_new→ Known ─close→ Nothing
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Admits {
+    All,
+    /// Items that the loop knows to be out there, and waits for.
+    Known,
+    Nothing,
 }
 
 impl<T> Inbox<T> {
     /// An empty inbox, of a loop that sleeps.
     pub(crate) fn new(notifier: Notifier) -> Self {
         Self {
-            contents: Mutex::new(Contents { items: Vec::new(), is_closed: false }),
+            contents: Mutex::new(Contents { items: Vec::new(), admits: Admits::All }),
             has_items: AtomicBool::new(false),
             phase: AtomicU8::new(ASLEEP),
             notifier,
@@ -50,14 +59,26 @@ impl<T> Inbox<T> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an item and wakes the loop, if it sleeps.
+    /// Adds an item that comes back to the loop, and wakes the loop, if it sleeps.
     ///
     /// # Errors
     /// Hands the item back if the loop is gone.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        self.push_until(Admits::Known, item)
+    }
+
+    /// Adds an item that the loop has never seen, and wakes the loop, if it sleeps.
+    ///
+    /// # Errors
+    /// Hands the item back if the loop is gone, or about to go.
+    pub(crate) fn push_new(&self, item: T) -> Result<(), T> {
+        self.push_until(Admits::All, item)
+    }
+
+    fn push_until(&self, latest: Admits, item: T) -> Result<(), T> {
         {
             let mut contents = self.lock();
-            if contents.is_closed {
+            if contents.admits > latest {
                 return Err(item);
             }
             contents.items.push(item);
@@ -107,10 +128,15 @@ impl<T> Inbox<T> {
         mem::take(&mut contents.items)
     }
 
-    /// Refuses items from now on, and returns those that were still there.
+    /// Refuses new items from now on.
+    pub(crate) fn close_to_new(&self) {
+        self.lock().admits = Admits::Known;
+    }
+
+    /// Refuses all items from now on, and returns those that were still there.
     pub(crate) fn close(&self) -> Vec<T> {
         let mut contents = self.lock();
-        contents.is_closed = true;
+        contents.admits = Admits::Nothing;
         self.has_items.store(false, SeqCst);
         mem::take(&mut contents.items)
     }
@@ -162,8 +188,12 @@ mod tests {
         let (notified, inbox) = counting();
         inbox.wake_up();
         inbox.push(1).unwrap();
-        assert_eq!(inbox.close(), [1]);
-        assert_eq!(inbox.push(2), Err(2));
+        inbox.close_to_new();
+        assert_eq!(inbox.push_new(2), Err(2));
+        inbox.push(3).unwrap();
+        assert_eq!(inbox.close(), [1, 3]);
+        assert_eq!(inbox.push(4), Err(4));
+        assert_eq!(inbox.push_new(5), Err(5));
         assert_eq!(notified.load(SeqCst), 0);
     }
 }

@@ -3,38 +3,42 @@
 //! runtime takes one task after the other from it.
 //!
 //! Invariant: a task's future is polled and dropped on the executor's thread only, wherever its
-//! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn`].
+//! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn()`].
 
+mod future;
 mod inbox;
+mod shared;
 mod task;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread;
+use std::time::Duration;
 
-use async_task::Runnable;
 use slotmap::{DefaultKey, SlotMap};
 
+pub(crate) use self::future::spawn;
 pub(crate) use self::inbox::Inbox;
-pub(crate) use self::task::PanicLog;
+pub(crate) use self::shared::{PanicLog, Runnable, Shared};
 pub use self::task::Task;
-use self::task::{TaskFuture, leak};
+
+/// How long an executor that ends waits for tasks that other threads are about to hand back. A
+/// thread that is stopped, or was lost in a fork, never does: its task is leaked then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long it sleeps before it looks again: a push takes less than a microsecond.
+const NAP: Duration = Duration::from_micros(10);
 
 /// Finds the executor that runs on this thread just now; the layer above knows it.
 pub(crate) trait Current: 'static {
     fn get() -> Option<Rc<Executor>>;
 
-    /// As `get`, lent: `f` runs under a borrow and must not call out.
-    fn with<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
-}
-
-/// The part of an executor that other threads reach.
-pub(crate) struct Shared {
-    pub(crate) inbox: Inbox<Runnable>,
-    pub(crate) panics: PanicLog,
+    /// As `get`, lent, and only if a turn of it is on the stack, which will see what `f` leaves in
+    /// its queue: `f` runs under a borrow and must not call out.
+    fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
 }
 
 /// The tasks of one runtime.
@@ -60,45 +64,6 @@ impl Drop for Registration {
     }
 }
 
-/// Makes a task of `future`, which is yet to be scheduled.
-///
-/// `future` may be `!Send`: on another thread than the executor's own, only a future that is
-/// still `Send`, because it was not polled yet, may be passed in.
-pub(crate) fn spawn<F, C>(shared: Arc<Shared>, future: F) -> (Runnable, Task<F::Output>)
-where
-    F: Future + 'static,
-    F::Output: 'static,
-    C: Current,
-{
-    let schedule = move |runnable| schedule::<C>(&shared, runnable);
-    let future = TaskFuture::<F, C>::new(future);
-    // SAFETY: `spawn_unchecked` needs, for a future that is not `Send`, that the `Runnable` is
-    // used and dropped on the thread that spawned it; and `Send`, `Sync` and `'static` of the
-    // schedule function, for wakers go anywhere: it owns an `Arc<Shared>` alone, which is all of
-    // these, and the future is `'static`. Runnables reach `Executor::queue`, which never leaves
-    // its thread, or the inbox, which only the executor's thread empties, and which leaks, on
-    // whatever thread, what comes after the executor is gone. `Shared` is not dropped with
-    // runnables in its inbox: each of them owns a reference to it. Who could break it: a caller
-    // that sends the `Runnable` elsewhere (`Remote::spawn` does, before the first poll, when the
-    // future is a `Send` closure), and code that runs or drops what it finds in the inbox.
-    let (runnable, task) = unsafe { async_task::spawn_unchecked(future, schedule) };
-    (runnable, Task::new(task.fallible()))
-}
-
-/// Puts a task that can go on into the queue: without lock or system call on its own thread.
-fn schedule<C: Current>(shared: &Arc<Shared>, runnable: Runnable) {
-    let mut runnable = Some(runnable);
-    C::with(|executor| {
-        if executor.serves(shared) {
-            executor.queue.borrow_mut().extend(runnable.take());
-        }
-    });
-    if let Some(runnable) = runnable {
-        // The future may be `!Send`, and its thread has no loop any more that could drop it.
-        shared.inbox.push(runnable).unwrap_or_else(leak);
-    }
-}
-
 impl Executor {
     pub(crate) fn new(shared: Shared) -> Self {
         Self {
@@ -116,22 +81,6 @@ impl Executor {
     /// True if tasks with this shared part are tasks of this executor.
     pub(crate) fn serves(&self, shared: &Arc<Shared>) -> bool {
         Arc::ptr_eq(&self.shared, shared)
-    }
-
-    /// Spawns a task on this executor's own thread; it is polled when its turn comes.
-    pub(crate) fn spawn<F, C>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-        C: Current,
-    {
-        let (runnable, task) = spawn::<F, C>(Arc::clone(&self.shared), future);
-        if self.is_closing.get() {
-            drop(runnable);
-        } else {
-            self.queue.borrow_mut().push_back(runnable);
-        }
-        task
     }
 
     /// Remembers a task that waits.
@@ -153,6 +102,12 @@ impl Executor {
         self.queue.borrow_mut().pop_front()
     }
 
+    /// How many tasks can go on, but for those that other threads have woken just now.
+    #[inline]
+    pub(crate) fn queue_len(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
     /// True if a task can go on.
     pub(crate) fn has_ready_tasks(&self) -> bool {
         !self.queue.borrow().is_empty() || self.shared.inbox.has_items()
@@ -163,23 +118,29 @@ impl Executor {
         self.is_closing.get()
     }
 
-    /// Drops the futures of all tasks. A task that is being polled by the caller is dropped by
-    /// another call, when its poll has ended.
-    ///
-    /// One whose waker is being called on another thread at this moment may be out of reach: it
-    /// is leaked there.
-    pub(crate) fn close(&self) {
+    /// Drops the futures of all tasks but of those that the caller is `polling`: these are dropped
+    /// by another call, when their poll has ended. What another thread holds on to is leaked.
+    pub(crate) fn close(&self, polling: usize) {
         self.is_closing.set(true);
+        self.shared.inbox.close_to_new();
+        let mut patience = PATIENCE;
         loop {
             let wakers: Vec<_> = self.waiting.borrow().values().cloned().collect();
             wakers.into_iter().for_each(Waker::wake);
             self.accept_remote();
-            if self.queue.borrow().is_empty() {
-                break;
-            }
             while let Some(runnable) = self.pop() {
                 drop(runnable);
             }
+            if self.has_ready_tasks() {
+                continue;
+            }
+            if self.waiting.borrow().len() <= polling || patience.is_zero() {
+                break;
+            }
+            // A wake on another thread has claimed a task and is about to push it. That takes no
+            // time, unless that thread does not get any: let it have this one's.
+            thread::sleep(NAP);
+            patience = patience.saturating_sub(NAP);
         }
         drop(self.shared.inbox.close());
     }

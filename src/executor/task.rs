@@ -1,22 +1,17 @@
-//! Layer 2: a task as its owner holds it, and the future that runs in it.
-//! Imports its siblings. Invariant: a panic of the task's future ends the task, and reaches
-//! whoever awaits it, or else the executor's [`PanicLog`].
+//! Layer 2: a task as its owner holds it.
+//! Imports `shared`. Invariant: a panic of the task's future reaches whoever awaits it, or else
+//! the executor's log.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_task::FallibleTask;
-use pin_project_lite::pin_project;
 
-use super::{Current, Registration, Shared};
-
-pub(super) type Payload = Box<dyn Any + Send>;
+use super::shared::{Payload, Shared};
 
 /// A spawned task.
 ///
@@ -32,11 +27,11 @@ pub(super) type Payload = Box<dyn Any + Send>;
 /// Awaiting `&mut task` may be given up and begun again: the value is kept until it is taken.
 #[must_use = "a task that is dropped is cancelled; await it, or let it go with .detach()"]
 pub struct Task<T> {
-    task: FallibleTask<Result<T, Panicked>>,
+    task: FallibleTask<Result<T, Panicked>, Arc<Shared>>,
 }
 
 impl<T> Task<T> {
-    pub(super) fn new(task: FallibleTask<Result<T, Panicked>>) -> Self {
+    pub(super) fn new(task: FallibleTask<Result<T, Panicked>, Arc<Shared>>) -> Self {
         Self { task }
     }
 
@@ -95,6 +90,10 @@ pub(super) struct Panicked {
 }
 
 impl Panicked {
+    pub(super) fn new(payload: Payload, shared: Option<Arc<Shared>>) -> Self {
+        Self { payload: Some(payload), shared }
+    }
+
     fn observe(mut self) -> Payload {
         self.payload.take().unwrap_or_else(|| Box::new("a task panicked"))
     }
@@ -103,85 +102,10 @@ impl Panicked {
 impl Drop for Panicked {
     fn drop(&mut self) {
         if let (Some(payload), Some(shared)) = (self.payload.take(), &self.shared) {
-            shared.panics.report(payload);
-            shared.inbox.rouse();
-        }
-    }
-}
-
-/// Where the panics go that nobody awaits.
-#[derive(Default)]
-pub(crate) struct PanicLog {
-    keeps: bool,
-    first: Mutex<Option<Payload>>,
-}
-
-impl PanicLog {
-    /// A log that `keeps` the first panic for the runtime to go on with, or none.
-    pub(crate) fn new(keeps: bool) -> Self {
-        Self { keeps, first: Mutex::new(None) }
-    }
-
-    fn report(&self, payload: Payload) {
-        if !self.keeps {
-            return;
-        }
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = if first.is_none() { first.replace(payload) } else { Some(payload) };
-        drop(first);
-        // Only now: a payload is user code.
-        drop(unused);
-    }
-
-    /// Takes the panic that was kept.
-    pub(crate) fn take(&self) -> Option<Payload> {
-        if !self.keeps {
-            return None;
-        }
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-pin_project! {
-    /// The future of a task: catches its panics, and registers the task with the executor when
-    /// it first has to wait.
-    pub(super) struct TaskFuture<F, C> {
-        #[pin]
-        future: F,
-        registration: Option<Registration>,
-        current: std::marker::PhantomData<fn() -> C>,
-    }
-}
-
-impl<F, C: Current> TaskFuture<F, C> {
-    pub(super) fn new(future: F) -> Self {
-        Self { future, registration: None, current: std::marker::PhantomData }
-    }
-}
-
-impl<F: Future, C: Current> Future for TaskFuture<F, C> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let polled = panic::catch_unwind(AssertUnwindSafe(|| this.future.poll(cx)));
-        match polled {
-            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Ok(Poll::Pending) => {
-                if this.registration.is_none() {
-                    *this.registration = C::get().map(|e| e.register(cx.waker().clone()));
-                }
-                Poll::Pending
+            // Not `rouse`: a loop that is about to sleep looks for items, not for panics.
+            if shared.panics.report(payload) {
+                shared.inbox.notify();
             }
-            Err(payload) => Poll::Ready(Err(Panicked {
-                payload: Some(payload),
-                shared: C::get().map(|executor| Arc::clone(executor.shared())),
-            })),
         }
     }
-}
-
-/// Leaks what must not be dropped on this thread.
-pub(super) fn leak<T>(value: T) {
-    mem::forget(value);
 }

@@ -15,7 +15,7 @@ use futures::io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown,
-    recvmsg, send, sendmsg, shutdown,
+    recv, recvmsg, send, sendmsg, shutdown,
 };
 use socket2::Socket;
 
@@ -31,6 +31,15 @@ fn is<T: 'static, U: 'static>() -> bool {
 /// True for the types that are sockets and can be written to.
 fn is_socket<T: 'static>() -> bool {
     is::<T, TcpStream>() || is::<T, UnixStream>() || is::<T, Socket>()
+}
+
+/// Reads from a TCP stream. A short read has taken all there was. That is not so for a terminal, a
+/// pipe of packets, or a socket of records.
+#[inline]
+fn receive_tcp(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
+    let most = buf.len();
+    let (len, _) = recv(io, buf, RecvFlags::empty())?;
+    Ok(Received { len, cut: if 0 < len && len < most { Cut::Short } else { Cut::Elsewhere } })
 }
 
 /// Reads from a Unix stream.
@@ -85,13 +94,7 @@ where
     ) -> Poll<io::Result<usize>> {
         let mut io = self.get_ref();
         if is::<T, TcpStream>() {
-            // A short read has taken all there was. That is not so for a terminal, a pipe of
-            // packets, or a socket of records.
-            self.registration.poll_read(cx, || {
-                let len = io.read(buf)?;
-                let cut = if 0 < len && len < buf.len() { Cut::Short } else { Cut::Elsewhere };
-                Ok(Received { len, cut })
-            })
+            self.registration.poll_read(cx, || receive_tcp(io, buf))
         } else if is::<T, UnixStream>() {
             self.registration.poll_read(cx, || receive_unix(io, buf))
         } else {

@@ -1,5 +1,5 @@
 //! Layer 5: a stream of accepted connections.
-//! Imports `io`, `reactor` and `runtime`. Invariant: when descriptors or memory have run out,
+//! Imports `runtime`. Invariant: when descriptors or memory have run out,
 //! accept(2) is tried once in a while, not for ever: the listener stays ready all the time.
 
 use std::fmt;
@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use futures::Stream;
 use rustix::io::Errno;
 
-use crate::reactor::Deadline;
-use crate::runtime::current_reactor;
+use crate::runtime::{Deadline, current_reactor};
 
 /// How long no connection is accepted after one was refused for want of descriptors or memory.
 /// Asyncio waits a second; a tenth keeps the processor idle all the same, and recovers sooner.

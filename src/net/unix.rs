@@ -1,5 +1,5 @@
 //! Layer 5: Unix domain sockets.
-//! Imports `io`, `reactor`, `runtime` and its siblings.
+//! Imports `io`, `runtime` and its siblings.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,8 +15,7 @@ use super::connect::connect;
 use super::incoming::Incoming;
 use super::tcp::peek;
 use crate::io::Async;
-use crate::reactor::Deadline;
-use crate::runtime::current_reactor;
+use crate::runtime::{Deadline, current_reactor};
 
 /// How long a datagram rests that a receiver had no room for. A thousand tries a second cost less
 /// than 1 % of the processor.

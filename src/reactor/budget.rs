@@ -9,50 +9,79 @@ use std::task::{Context, Poll};
 
 /// Successful operations within one poll of a task before it has to yield.
 ///
-/// Large enough that the detour (a wake and a place in the queue, 20–30 ns) is under 1 % of 32
-/// system calls; small enough that a firehose lets its neighbours in after some 30 µs. See
-/// `benches/fairness.rs`.
+/// Large enough that a firehose loses nothing by the detour (a wake and a place in the queue) that
+/// can be measured; one after every operation costs it 8 %. Small enough that its neighbours in
+/// the queue go on after some 30 µs, which is proportional; those that wait for I/O or the clock
+/// wait for a whole turn of such polls. See
+/// `cargo bench --bench fairness -- operations_per_poll`.
 pub(crate) const OPERATIONS_PER_POLL: NonZeroU32 = NonZeroU32::new(32).expect("not zero");
 
 /// Counts the operations that the task that is being polled has left.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Budget {
-    /// `None`: no task of the runtime is being polled, there is no limit.
-    left: Cell<Option<u32>>,
+    /// [`NO_LIMIT`] while no task of the runtime is being polled.
+    left: Cell<u64>,
+}
+
+/// Lifts the limit when it is dropped: at the end of a batch of polls, in a panic too.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Limited<'b>(&'b Budget);
+
+impl Drop for Limited<'_> {
+    fn drop(&mut self) {
+        self.0.left.set(NO_LIMIT);
+    }
+}
+
+/// More than can be counted down.
+const NO_LIMIT: u64 = u64::MAX;
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: Cell::new(NO_LIMIT) }
+    }
 }
 
 impl Budget {
-    /// Runs `poll`, a poll of one task, with a full budget.
+    /// The next task is about to be polled: it has this many operations.
     #[inline]
-    pub(crate) fn limit<R>(&self, operations: u32, poll: impl FnOnce() -> R) -> R {
-        /// Gives the outer poll its budget back, in a panic too.
-        struct Restore<'b>(&'b Budget, Option<u32>);
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                self.0.left.set(self.1);
-            }
-        }
-        let _restore = Restore(self, self.left.replace(Some(operations)));
-        poll()
+    pub(crate) fn refill(&self, operations: u32) {
+        self.left.set(operations.into());
+    }
+
+    /// Begins a batch of polls; at its end, when the guard is dropped, the limit is lifted.
+    pub(crate) fn limited(&self) -> Limited<'_> {
+        Limited(self)
+    }
+
+    /// How many operations the poll that has ended has used of those it was given.
+    #[inline]
+    pub(crate) fn used_of(&self, given: u32) -> u32 {
+        // Never more left than given: the limit is lifted only between batches.
+        given.saturating_sub(u32::try_from(self.left.get()).unwrap_or(given))
     }
 
     /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who
     /// keeps `was_put_off`.
     #[inline]
     pub(crate) fn poll_proceed(&self, was_put_off: &Cell<bool>, cx: &mut Context<'_>) -> Poll<()> {
-        let is_put_off = self.left.get() == Some(0) && !was_put_off.get();
-        was_put_off.set(is_put_off);
-        if is_put_off {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if self.left.get() == 0 { self.put_off(was_put_off, cx) } else { Poll::Ready(()) }
+    }
+
+    #[cold]
+    fn put_off(&self, was_put_off: &Cell<bool>, cx: &mut Context<'_>) -> Poll<()> {
+        if was_put_off.replace(!was_put_off.get()) {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Counts one operation that succeeded.
     #[inline]
     pub(crate) fn spend(&self) {
-        self.left.set(self.left.get().map(|left| left.saturating_sub(1)));
+        self.left.set(self.left.get().saturating_sub(1));
     }
 }
 
@@ -73,27 +102,23 @@ mod tests {
     #[test]
     fn a_poll_yields_when_its_operations_are_spent_and_outside_there_is_no_limit() {
         let budget = Budget::default();
-        assert_eq!(budget.limit(5, || operations_until_yield(&budget, 100)), 5);
-        assert_eq!(operations_until_yield(&budget, 100), 100);
-    }
-
-    #[test]
-    fn a_poll_inside_a_poll_leaves_the_outer_budget_as_it_was() {
-        let budget = Budget::default();
-        budget.limit(5, || {
-            assert_eq!(budget.limit(2, || operations_until_yield(&budget, 100)), 2);
+        {
+            let _batch = budget.limited();
+            budget.refill(5);
             assert_eq!(operations_until_yield(&budget, 100), 5);
-        });
+            budget.refill(2);
+            assert_eq!(operations_until_yield(&budget, 100), 2);
+        }
+        assert_eq!(operations_until_yield(&budget, 100), 100);
     }
 
     #[test]
     fn who_was_put_off_goes_on_at_the_next_attempt_and_is_then_put_off_again() {
         let budget = Budget::default();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        budget.limit(0, || {
-            let was_put_off = Cell::new(false);
-            let mut attempt = || budget.poll_proceed(&was_put_off, &mut cx).is_ready();
-            assert_eq!([attempt(), attempt(), attempt(), attempt()], [false, true, false, true]);
-        });
+        budget.refill(0);
+        let was_put_off = Cell::new(false);
+        let mut attempt = || budget.poll_proceed(&was_put_off, &mut cx).is_ready();
+        assert_eq!([attempt(), attempt(), attempt(), attempt()], [false, true, false, true]);
     }
 }

@@ -10,9 +10,9 @@
 //! Disarmed ─poll_ready→ Armed(wanted) ─select→ Disarmed, and armed anew if the other direction
 //! is still wanted.
 
+#[cfg_attr(not(target_os = "linux"), path = "no_alarm.rs")]
 mod alarm;
 mod budget;
-mod deadline;
 mod source;
 mod waiters;
 
@@ -24,17 +24,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::budget::OPERATIONS_PER_POLL;
-pub(crate) use self::deadline::Deadline;
 pub(crate) use self::source::{Direction, Source, Tick};
 pub(crate) use self::waiters::WaiterId;
 
 use self::alarm::Alarm;
 use self::budget::Budget;
+use self::source::SourceSelector;
 use crate::interest::Interest;
-use crate::selector::{Backend, DefaultSelector, Events, Mode, Notifier};
+use crate::selector::{Backend, Events, Mode, Notifier};
 use crate::timers::{TimerKey, Timers};
 
 /// The I/O and the clock of one runtime.
@@ -50,9 +51,6 @@ pub(crate) struct Reactor {
     state: Cell<State>,
     budget: Budget,
 }
-
-/// A selector of anything, whose data are the sources' states; the alarm has none.
-type SourceSelector = DefaultSelector<Rc<dyn AsFd>, Option<Rc<Source>>>;
 
 /// How sources are registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,10 +181,13 @@ impl Reactor {
         id: Option<WaiterId>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Tick>> {
-        self.check_open()?;
-        if !source.is_waiting(direction, id, cx.waker()) {
+        if self.state.get() == State::Closed {
+            return Poll::Ready(Err(closed()));
+        }
+        let waiters = source.waiters(direction);
+        if !waiters.has(id, cx.waker()) {
             let waker = cx.waker().clone();
-            drop(source.put_waiter(direction, id, waker));
+            drop(waiters.put(id, waker));
         }
         if self.arming == Arming::FollowsWaiters {
             self.arm(source)?;
@@ -196,12 +197,12 @@ impl Reactor {
 
     /// A name for a waiter that may leave.
     pub(crate) fn new_waiter(&self, source: &Source, direction: Direction) -> WaiterId {
-        source.new_waiter(direction)
+        source.waiters(direction).new_id()
     }
 
     /// Takes a waiter out that gives up.
     pub(crate) fn remove_waiter(&self, source: &Source, direction: Direction, id: WaiterId) {
-        drop(source.remove_waiter(direction, id));
+        drop(source.waiters(direction).remove(id));
     }
 
     /// Has the system watch what is waited for, if it does not already.
@@ -290,7 +291,10 @@ impl Reactor {
     }
 
     /// Queues a timer that wakes `waker` at `deadline`.
-    fn insert_timer(&self, deadline: Instant, waker: Waker) -> io::Result<TimerKey> {
+    ///
+    /// # Errors
+    /// If the runtime is gone, or its alarm cannot be set.
+    pub(crate) fn insert_timer(&self, deadline: Instant, waker: Waker) -> io::Result<TimerKey> {
         self.check_open()?;
         let key = self.timers.borrow_mut().insert(deadline, waker);
         if self.state.get() == State::BetweenTurns {
@@ -303,7 +307,7 @@ impl Reactor {
     ///
     /// # Errors
     /// If the runtime is gone.
-    fn renew_timer(&self, key: TimerKey, waker: &Waker) -> io::Result<bool> {
+    pub(crate) fn renew_timer(&self, key: TimerKey, waker: &Waker) -> io::Result<bool> {
         let is_current = match self.timers.borrow_mut().get_mut(key) {
             Some(queued) => queued.will_wake(waker),
             None => return self.check_open().map(|()| false),
@@ -319,7 +323,8 @@ impl Reactor {
         Ok(true)
     }
 
-    fn remove_timer(&self, key: TimerKey) {
+    /// Takes a timer out that nobody waits for any more.
+    pub(crate) fn remove_timer(&self, key: TimerKey) {
         let waker = self.timers.borrow_mut().remove(key);
         drop(waker);
     }
@@ -332,14 +337,7 @@ impl Reactor {
     }
 
     fn check_open(&self) -> io::Result<()> {
-        if self.state.get() == State::Closed {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the runtime of this source is gone, so nothing can be waited for; drop the \
-                 source before its runtime, or use it without waiting",
-            ));
-        }
-        Ok(())
+        if self.state.get() == State::Closed { Err(closed()) } else { Ok(()) }
     }
 
     /// Drops all registrations and timers; what is still alive outside, in another runtime
@@ -360,15 +358,28 @@ impl Reactor {
     }
 }
 
-/// Wakes all of `due`, the rest too if a waker panics; the first panic goes on at the end.
+#[cold]
+fn closed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "the runtime of this source is gone, so nothing can be waited for; drop the source before \
+         its runtime, or use it without waiting",
+    )
+}
+
+/// Wakes all of `due`, the rest too if a waker panics; the first panic goes on at the end, unless
+/// the thread panics already, as it may where sources and runtimes are dropped.
 fn wake_all(due: &mut Vec<Waker>) {
     let mut panicked = None;
-    for waker in due.drain(..) {
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            panicked.get_or_insert(payload);
-        }
+    let mut due = due.drain(..);
+    while let Err(payload) =
+        panic::catch_unwind(AssertUnwindSafe(|| due.by_ref().for_each(Waker::wake)))
+    {
+        panicked.get_or_insert(payload);
     }
-    if let Some(payload) = panicked {
+    if let Some(payload) = panicked
+        && !thread::panicking()
+    {
         panic::resume_unwind(payload);
     }
 }

@@ -3,12 +3,17 @@
 //! Invariant: a direction that is not `ready` has an event of the system ahead of it (edge), or
 //! is armed as soon as somebody waits (oneshot).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::task::Waker;
 
-use super::waiters::{WaiterId, Waiters};
+use super::waiters::Waiters;
 use crate::interest::{Interest, Readiness};
-use crate::selector::Key;
+use crate::selector::{DefaultSelector, Key};
+
+/// A selector of anything, whose data are the sources' states; the alarm has none.
+pub(super) type SourceSelector = DefaultSelector<Rc<dyn AsFd>, Option<Rc<Source>>>;
 
 /// One of the two ways of a source; each has its own readiness and waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +40,9 @@ pub(crate) struct Tick(u32);
 /// The state of a registered source.
 ///
 /// Each direction:
-/// Ready ─`WouldBlock`: clear→ Empty ─put_waiter→ Waiting ─deliver→ Ready.
+/// Ready ─`WouldBlock`: clear→ Empty ─put→ Waiting ─deliver→ Ready.
 /// It begins as Ready, since to try is cheaper than to ask.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Source {
     key: Cell<Option<Key>>,
     sides: [Side; 2],
@@ -47,13 +52,12 @@ pub(crate) struct Source {
     armed: Cell<Option<Interest>>,
 }
 
-#[derive(Debug)]
 struct Side {
     ready: Cell<bool>,
     tick: Cell<Tick>,
     /// See [`Budget::poll_proceed`](super::budget::Budget::poll_proceed).
     was_put_off: Cell<bool>,
-    waiters: RefCell<Waiters>,
+    waiters: Waiters,
 }
 
 impl Default for Side {
@@ -62,12 +66,13 @@ impl Default for Side {
             ready: Cell::new(true),
             tick: Cell::new(Tick(0)),
             was_put_off: Cell::new(false),
-            waiters: RefCell::new(Waiters::default()),
+            waiters: Waiters::default(),
         }
     }
 }
 
 impl Source {
+    #[inline]
     fn side(&self, direction: Direction) -> &Side {
         &self.sides[direction as usize]
     }
@@ -121,43 +126,22 @@ impl Source {
         self.seen.get() == 0
     }
 
-    pub(super) fn new_waiter(&self, direction: Direction) -> WaiterId {
-        self.side(direction).waiters.borrow_mut().new_id()
-    }
-
-    pub(super) fn is_waiting(
-        &self,
-        direction: Direction,
-        id: Option<WaiterId>,
-        waker: &Waker,
-    ) -> bool {
-        self.side(direction).waiters.borrow().has(id, waker)
-    }
-
-    /// Adds or changes a waiter. The caller drops the waker that comes out, which is user code.
-    pub(super) fn put_waiter(
-        &self,
-        direction: Direction,
-        id: Option<WaiterId>,
-        waker: Waker,
-    ) -> Option<Waker> {
-        self.side(direction).waiters.borrow_mut().put(id, waker)
-    }
-
-    /// As [`put_waiter`](Self::put_waiter), for one that gives up.
-    pub(super) fn remove_waiter(&self, direction: Direction, id: WaiterId) -> Option<Waker> {
-        self.side(direction).waiters.borrow_mut().remove(id)
+    /// Who waits for `direction`.
+    #[inline]
+    pub(super) fn waiters(&self, direction: Direction) -> &Waiters {
+        &self.side(direction).waiters
     }
 
     /// The directions that somebody waits for.
     pub(super) fn wanted(&self) -> Interest {
         Direction::BOTH
             .into_iter()
-            .filter(|direction| !self.side(*direction).waiters.borrow().is_empty())
+            .filter(|direction| !self.side(*direction).waiters.is_empty())
             .fold(Interest::empty(), |wanted, direction| wanted | direction.interest())
     }
 
     /// Takes an event in: sets the directions ready and moves their wakers to `due`.
+    #[inline]
     pub(super) fn deliver(&self, readiness: Readiness, due: &mut Vec<Waker>) {
         let hints =
             readiness & (Readiness::READ_CLOSED | Readiness::WRITE_CLOSED | Readiness::PRIORITY);
@@ -167,7 +151,7 @@ impl Source {
                 let side = self.side(direction);
                 side.ready.set(true);
                 side.tick.set(Tick(side.tick.get().0.wrapping_add(1)));
-                side.waiters.borrow_mut().take_into(due);
+                side.waiters.take_into(due);
             }
         }
     }
@@ -175,7 +159,7 @@ impl Source {
     /// Moves the wakers of both directions to `due`.
     pub(super) fn take_waiters(&self, due: &mut Vec<Waker>) {
         for side in &self.sides {
-            side.waiters.borrow_mut().take_into(due);
+            side.waiters.take_into(due);
         }
     }
 }
@@ -205,8 +189,8 @@ mod tests {
     #[test]
     fn an_event_wakes_its_own_direction_only() {
         let source = Source::default();
-        source.put_waiter(Direction::Read, None, Waker::noop().clone());
-        source.put_waiter(Direction::Write, None, Waker::noop().clone());
+        source.waiters(Direction::Read).put(None, Waker::noop().clone());
+        source.waiters(Direction::Write).put(None, Waker::noop().clone());
         assert_eq!(source.wanted(), Interest::READ | Interest::WRITE);
         assert_eq!(deliver(&source, Readiness::WRITE), 1);
         assert_eq!(source.wanted(), Interest::READ);

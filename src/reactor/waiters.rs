@@ -1,80 +1,120 @@
 //! Layer 2: who waits for one direction of a source.
 //! Imports nothing. Invariant: a named waiter is in the list at most once, and no anonymous
-//! waker is there twice. Nothing here calls a waker or drops one; what leaves, is returned.
+//! waker is there twice. Nothing here calls, clones or drops a waker; what leaves, is returned.
 
+use std::cell::{Cell, RefCell};
 use std::mem;
+use std::num::NonZeroU32;
 use std::task::Waker;
 
 /// Names a waiter that can leave before its event, so that two futures of one task, whose wakers
 /// are alike, do not take each other's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaiterId(u32);
+pub(crate) struct WaiterId(NonZeroU32);
 
-/// The wakers of one direction. The first one needs no allocation, and mostly there is no other.
-#[derive(Debug, Default)]
+/// The wakers of one direction. The first one has its own place, since mostly there is no other.
+#[derive(Default)]
 pub(super) struct Waiters {
-    first: Option<Waiter>,
-    rest: Vec<Waiter>,
-    next_id: u32,
+    first: Cell<Option<Waiter>>,
+    rest: RefCell<Vec<Waiter>>,
+    last_id: Cell<u32>,
 }
 
-#[derive(Debug)]
 struct Waiter {
     /// `None` for the callers of `poll_*` functions, which have no way to say that they leave.
     id: Option<WaiterId>,
     waker: Waker,
 }
 
+impl Waiter {
+    fn is(&self, id: Option<WaiterId>, waker: &Waker) -> bool {
+        self.id == id && self.waker.will_wake(waker)
+    }
+}
+
 impl Waiters {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.rest.is_empty()
+        let first = self.first.take();
+        let is_empty = first.is_none() && self.rest.borrow().is_empty();
+        self.first.set(first);
+        is_empty
     }
 
     /// A name that no other waiter here has, nor soon gets.
-    pub(super) fn new_id(&mut self) -> WaiterId {
-        self.next_id = self.next_id.wrapping_add(1);
-        WaiterId(self.next_id)
+    pub(super) fn new_id(&self) -> WaiterId {
+        let id = NonZeroU32::MIN.saturating_add(self.last_id.get());
+        self.last_id.set(self.last_id.get().wrapping_add(1) % (u32::MAX - 1));
+        WaiterId(id)
     }
 
     /// True if the event would reach this waiter with this waker as it is.
+    #[inline]
     pub(super) fn has(&self, id: Option<WaiterId>, waker: &Waker) -> bool {
-        self.iter().any(|waiter| waiter.id == id && waiter.waker.will_wake(waker))
+        let is_first = match self.first.take() {
+            None => false,
+            Some(first) => {
+                let is_first = first.is(id, waker);
+                self.first.set(Some(first));
+                is_first
+            }
+        };
+        is_first || self.rest.borrow().iter().any(|waiter| waiter.is(id, waker))
     }
 
     /// Adds a waiter, or gives a named one another waker. Returns the waker it replaces.
-    pub(super) fn put(&mut self, id: Option<WaiterId>, waker: Waker) -> Option<Waker> {
-        let named = |waiter: &&mut Waiter| id.is_some() && waiter.id == id;
-        if let Some(waiter) = self.first.iter_mut().chain(&mut self.rest).find(named) {
-            return Some(mem::replace(&mut waiter.waker, waker));
+    #[inline]
+    pub(super) fn put(&self, id: Option<WaiterId>, waker: Waker) -> Option<Waker> {
+        match self.first.take() {
+            None if self.rest.borrow().is_empty() => {
+                self.first.set(Some(Waiter { id, waker }));
+                None
+            }
+            first => self.put_beside(first, Waiter { id, waker }),
         }
-        let waiter = Waiter { id, waker };
-        match &self.first {
-            None => self.first = Some(waiter),
-            Some(_) => self.rest.push(waiter),
-        }
-        None
+    }
+
+    #[cold]
+    fn put_beside(&self, mut first: Option<Waiter>, waiter: Waiter) -> Option<Waker> {
+        let mut rest = self.rest.borrow_mut();
+        let same = |other: &&mut Waiter| waiter.id.is_some() && waiter.id == other.id;
+        let replaced = match first.iter_mut().chain(rest.iter_mut()).find(same) {
+            Some(known) => Some(mem::replace(&mut known.waker, waiter.waker)),
+            None => {
+                rest.push(waiter);
+                None
+            }
+        };
+        self.first.set(first);
+        replaced
     }
 
     /// Removes a named waiter and returns its waker.
-    pub(super) fn remove(&mut self, id: WaiterId) -> Option<Waker> {
-        if self.first.as_ref().is_some_and(|waiter| waiter.id == Some(id)) {
-            return self.first.take().map(|waiter| waiter.waker);
+    pub(super) fn remove(&self, id: WaiterId) -> Option<Waker> {
+        let first = self.first.take();
+        if first.as_ref().is_some_and(|waiter| waiter.id == Some(id)) {
+            return first.map(|waiter| waiter.waker);
         }
-        let index = self.rest.iter().position(|waiter| waiter.id == Some(id))?;
-        Some(self.rest.swap_remove(index).waker)
+        self.first.set(first);
+        let mut rest = self.rest.borrow_mut();
+        let index = rest.iter().position(|waiter| waiter.id == Some(id))?;
+        Some(rest.swap_remove(index).waker)
     }
 
-    /// Moves all wakers to `due`, in the order of their coming.
-    pub(super) fn take_into(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.first.take().map(|waiter| waiter.waker));
-        due.extend(self.rest.drain(..).map(|waiter| waiter.waker));
-        if self.rest.capacity() > 16 {
-            self.rest = Vec::new();
+    /// Moves all wakers to `due`.
+    #[inline]
+    pub(super) fn take_into(&self, due: &mut Vec<Waker>) {
+        if let Some(waiter) = self.first.take() {
+            due.push(waiter.waker);
+        }
+        if !self.rest.borrow().is_empty() {
+            self.take_rest_into(due);
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Waiter> {
-        self.first.iter().chain(&self.rest)
+    #[cold]
+    fn take_rest_into(&self, due: &mut Vec<Waker>) {
+        due.extend(self.rest.take().into_iter().map(|waiter| waiter.waker));
     }
 }
 
@@ -93,7 +133,7 @@ mod tests {
         Arc::new(Named).into()
     }
 
-    fn len(waiters: &mut Waiters) -> usize {
+    fn len(waiters: &Waiters) -> usize {
         let mut due = Vec::new();
         waiters.take_into(&mut due);
         due.len()
@@ -101,32 +141,32 @@ mod tests {
 
     #[test]
     fn two_futures_of_one_task_do_not_share_a_place() {
-        let (mut waiters, waker) = (Waiters::default(), waker());
+        let (waiters, waker) = (Waiters::default(), waker());
         let [one, other] = [waiters.new_id(), waiters.new_id()];
         assert!(waiters.put(Some(one), waker.clone()).is_none());
         assert!(waiters.put(Some(other), waker.clone()).is_none());
         assert!(waiters.remove(one).is_some());
         assert!(waiters.has(Some(other), &waker));
-        assert_eq!(len(&mut waiters), 1);
+        assert_eq!(len(&waiters), 1);
         assert!(waiters.is_empty());
     }
 
     #[test]
     fn a_named_waiter_that_moves_to_another_task_replaces_its_waker() {
-        let (mut waiters, old, new) = (Waiters::default(), waker(), waker());
+        let (waiters, old, new) = (Waiters::default(), waker(), waker());
         let id = waiters.new_id();
         waiters.put(Some(id), old.clone());
         let replaced = waiters.put(Some(id), new.clone()).expect("the old waker comes out");
         assert!(replaced.will_wake(&old) && waiters.has(Some(id), &new));
-        assert_eq!(len(&mut waiters), 1);
+        assert_eq!(len(&waiters), 1);
     }
 
     #[test]
     fn tasks_that_poll_without_a_name_wait_beside_each_other() {
-        let (mut waiters, one, other) = (Waiters::default(), waker(), waker());
+        let (waiters, one, other) = (Waiters::default(), waker(), waker());
         waiters.put(None, one.clone());
         waiters.put(None, other.clone());
         assert!(waiters.has(None, &one) && waiters.has(None, &other));
-        assert_eq!(len(&mut waiters), 2);
+        assert_eq!(len(&waiters), 2);
     }
 }

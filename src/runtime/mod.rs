@@ -1,9 +1,11 @@
 //! Layer 3: joins the reactor and the executor into a loop that stays yours.
-//! Imports both. Invariant: one turn looks at I/O once, at the clock once, and polls a bounded
-//! number of tasks; between turns whatever comes is seen by [`Runtime`]'s descriptor.
+//! Imports both. Invariant: a runtime is current, and marked as running, exactly while a turn or
+//! a `block_on` of it is on the stack.
 
 mod builder;
 mod current;
+mod deadline;
+mod inner;
 mod remote;
 mod root;
 mod yield_now;
@@ -13,21 +15,23 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use self::builder::{Builder, UnobservedPanic};
 pub(crate) use self::current::reactor as current_reactor;
+pub(crate) use self::deadline::Deadline;
+pub use self::inner::Turn;
 pub use self::remote::Remote;
 pub use self::yield_now::{YieldNow, yield_now};
 
 use self::current::{Current, Entered};
-use self::root::{BlockOn, NoRoot, Root};
+use self::inner::{Inner, NoRoot};
+use self::root::BlockOn;
 use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
-use crate::reactor::{Reactor, Woken};
-use crate::selector::Backend;
+use crate::reactor::Reactor;
+use crate::selector::{Backend, BackendKind};
 
 /// Async tasks on one thread, over one selector, in a loop that stays yours.
 ///
@@ -52,33 +56,27 @@ pub struct Runtime {
     descriptor: Option<OwnedFd>,
 }
 
-pub(crate) struct Inner {
-    executor: Rc<Executor>,
-    reactor: Rc<Reactor>,
-    polls_per_turn: u32,
-    operations_per_poll: u32,
-    is_running: Cell<bool>,
-}
+impl Builder {
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    /// As the system's, when it has no descriptor or memory to spare; of kind `InvalidInput` if
+    /// `SELKIE_BACKEND` names no back end, and `Unsupported` for [`timer_fd`](Self::timer_fd) on
+    /// a system without one.
+    pub fn build(self) -> io::Result<Runtime> {
+        let kind = match self.backend {
+            Some(kind) => kind,
+            None => BackendKind::from_env()?,
+        };
+        self.build_with(kind.open()?)
+    }
 
-/// What a [`turn`](Runtime::turn) did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Turn {
-    /// How many sources had an event.
-    pub events: usize,
-    /// How many timers were due.
-    pub timers: usize,
-    /// How many times a task was polled.
-    pub polls: usize,
-    /// True if tasks are left that can go on: take another turn before you block.
-    pub more: bool,
-}
-
-impl Turn {
-    /// True if the turn found nothing to do.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        *self == Self::default()
+    /// As [`build`](Self::build), over a back end of your own.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_with(self, backend: Box<dyn Backend + Send>) -> io::Result<Runtime> {
+        Runtime::open(&self, backend)
     }
 }
 
@@ -120,13 +118,14 @@ impl Runtime {
     /// Await the future there, or spawn it.
     pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
         assert!(
-            current::get().is_none_or(|inner| !inner.is_running.get()),
+            !current::is_running(),
             "block_on was called inside a running selkie runtime, which would block it; await \
              the future there, or spawn it"
         );
+        // First, so that the future is dropped inside the runtime, in a panic too.
+        let _running = self.inner.start();
         let future = pin!(future);
         let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
-        let _running = self.inner.start();
         loop {
             let turn = self.inner.turn(None, &mut root);
             self.inner.reactor.end_turn().and(turn)?;
@@ -141,8 +140,7 @@ impl Runtime {
     ///
     /// Waits no longer than until the [`next_deadline`](Self::next_deadline), and not at all
     /// while [`has_ready_tasks`](Self::has_ready_tasks). A wake-up or a task from another thread
-    /// ends the wait. Returns what was done; if there is [`more`](Turn::more), take another turn
-    /// before you block elsewhere.
+    /// ends the wait. Returns what was done, and whether there is [`more`](Turn::more) to do.
     ///
     /// # Errors
     /// As the system's, when it cannot be asked for readiness; timers and tasks have had their
@@ -163,7 +161,7 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.inner.executor.spawn::<F, Current>(future)
+        self.inner.spawn(future)
     }
 
     /// Makes this the current runtime of the thread while `f` runs, so that `f` may make sources
@@ -199,9 +197,9 @@ impl Runtime {
 }
 
 impl AsFd for Runtime {
-    /// A descriptor to watch, by level, in a foreign loop: readable when a [`turn`](Runtime::turn)
-    /// would do something because of I/O, of a wake-up from another thread or from outside a
-    /// turn, and, with [`Builder::timer_fd`], of a timer.
+    /// A descriptor to watch, by level, in a foreign loop: readable while a
+    /// [`turn`](Runtime::turn) has something to do, be it I/O, a wake-up or a new task from any
+    /// thread, tasks that the last turn had no room for, or, with [`Builder::timer_fd`], a timer.
     ///
     /// # Panics
     /// If the back end has none: poll(2) and select(2) are calls, not things. Choose another
@@ -229,7 +227,8 @@ impl fmt::Debug for Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let _entered = current::enter(Rc::clone(&self.inner));
-        self.inner.executor.close();
+        // Inside one of its own tasks if a thread-local runtime's task exits the process.
+        self.inner.executor.close(usize::from(self.inner.is_running.get()));
         self.inner.reactor.close();
     }
 }
@@ -246,7 +245,7 @@ impl Drop for Running {
         self.inner.rest();
         if self.inner.executor.is_closing() {
             // The runtime was dropped inside one of its own tasks, which can go now as well.
-            self.inner.executor.close();
+            self.inner.executor.close(0);
         }
     }
 }
@@ -262,57 +261,16 @@ impl Inner {
         Running { inner: Rc::clone(self), _entered }
     }
 
-    fn turn(&self, timeout: Option<Duration>, root: &mut impl Root) -> io::Result<Turn> {
-        let inbox = &self.executor.shared().inbox;
-        self.executor.accept_remote();
-        let may_block = !self.executor.has_ready_tasks()
-            && !root.is_woken()
-            && inbox.fall_asleep()
-            && !root.is_woken();
-        let timeout = if may_block { timeout } else { Some(Duration::ZERO) };
-        let woken = self.reactor.turn(timeout);
-        inbox.wake_up();
-        self.executor.accept_remote();
-        let polls = self.run_batch(root);
-        if let Some(payload) = self.executor.shared().panics.take() {
-            panic::resume_unwind(payload);
+    fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let task = self.executor.spawn::<F, Current>(future);
+        if !self.is_running.get() {
+            self.executor.shared().inbox.rouse();
         }
-        let Woken { events, timers } = woken?;
-        Ok(Turn { events, timers, polls, more: self.executor.has_ready_tasks() })
-    }
-
-    /// Polls the root and the tasks that can go on, in turns, at most `polls_per_turn` times.
-    fn run_batch(&self, root: &mut impl Root) -> usize {
-        let budget = self.reactor.budget();
-        let mut polls = 0;
-        while polls < self.polls_per_turn as usize {
-            let before = polls;
-            if root.is_woken() {
-                polls += 1;
-                if budget.limit(self.operations_per_poll, || root.poll()) {
-                    break;
-                }
-            }
-            if let Some(runnable) = self.executor.pop() {
-                polls += 1;
-                budget.limit(self.operations_per_poll, || runnable.run());
-            }
-            if polls == before {
-                break;
-            }
-        }
-        polls
-    }
-
-    /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
-    /// readable.
-    fn rest(&self) {
-        // Has been called, and its error returned, unless this is a panic.
-        let _ = self.reactor.end_turn();
-        let inbox = &self.executor.shared().inbox;
-        if !inbox.fall_asleep() {
-            inbox.notify();
-        }
+        task
     }
 }
 
@@ -339,7 +297,7 @@ where
     F::Output: 'static,
 {
     match current::get() {
-        Some(inner) => inner.executor.spawn::<F, Current>(future),
+        Some(inner) => inner.spawn(future),
         None => current::no_runtime(),
     }
 }

@@ -39,7 +39,7 @@ impl Remote {
     {
         let future = async move { make().await };
         let (runnable, task) = executor::spawn::<_, Current>(Arc::clone(&self.shared), future);
-        match self.shared.inbox.push(runnable) {
+        match self.shared.inbox.push_new(runnable) {
             Ok(()) => Ok(task),
             Err(runnable) => {
                 // Before its first poll the future is the closure, which is `Send`: it may be

@@ -1,5 +1,5 @@
 //! Layer 3: the future that `block_on` drives, and its waker.
-//! Imports `executor`. Invariant: a wake-up is seen before the loop sleeps, or ends its sleep:
+//! Imports `inner` and `current`. Invariant: a wake-up is seen before the loop sleeps, or ends its sleep:
 //! the flag is set before the loop is roused, and read after it has said that it sleeps.
 
 use std::future::Future;
@@ -9,15 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::current::Current;
+use super::inner::Root;
 use crate::executor::{Current as _, Shared};
-
-/// What the loop sees of the future, whatever its type: a thing to be polled when it is woken.
-pub(super) trait Root {
-    fn is_woken(&self) -> bool;
-
-    /// Polls the future if it was woken; true if it has ended.
-    fn poll(&mut self) -> bool;
-}
 
 /// The future of a `block_on`, and its value when it has one.
 pub(super) struct BlockOn<'f, F: Future> {
@@ -56,19 +49,6 @@ impl<F: Future> Root for BlockOn<'_, F> {
     }
 }
 
-/// No future: what a turn without `block_on` drives.
-pub(super) struct NoRoot;
-
-impl Root for NoRoot {
-    fn is_woken(&self) -> bool {
-        false
-    }
-
-    fn poll(&mut self) -> bool {
-        false
-    }
-}
-
 struct Flag {
     is_woken: AtomicBool,
     shared: Arc<Shared>,
@@ -81,7 +61,7 @@ impl Wake for Flag {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_woken.swap(true, SeqCst)
-            && Current::with(|executor| executor.serves(&self.shared)) != Some(true)
+            && Current::with_running(|executor| executor.serves(&self.shared)) != Some(true)
         {
             self.shared.inbox.rouse();
         }

@@ -87,7 +87,11 @@ impl Error for Explained {
 /// Says what a back end's refusal of `fd` means.
 pub(super) fn refused(fd: RawFd, backend: &str, cause: io::Error) -> io::Error {
     let fact = match cause.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::BADF | Errno::NOENT) => {
+        Some(Errno::NOENT) => format!(
+            "fd {fd} is another file than was registered: {cause}; its descriptor was closed too \
+             early and the number taken again, so unregister it and register it anew"
+        ),
+        Some(Errno::BADF) => {
             format!(
                 "fd {fd} is not open: {cause}; register a source before its descriptor is closed"
             )
@@ -106,7 +110,7 @@ pub(super) fn refused(fd: RawFd, backend: &str, cause: io::Error) -> io::Error {
         ),
         Some(Errno::LOOP | Errno::INVAL) => format!(
             "fd {fd} cannot be watched by the {backend} back end: {cause}; a selector cannot be \
-             registered in itself, nor more than five deep"
+             registered in itself, nor more than three deep"
         ),
         _ => return cause,
     };

@@ -1,8 +1,8 @@
 //! Layer 1: the reusable buffer that a select fills and the loop body walks.
 //! Imports `backend` and `key`. Invariant: a slot of the batch names a live registration or
-//! [`Token::RESERVED`]; unregistering strikes a key out of the batch that is being walked.
+//! [`Token::RESERVED`]; unregistering strikes a key out of every batch that may be being walked.
 //!
-//! The selector keeps a second handle to the batch, so that the walk borrows nothing from it.
+//! The selector keeps a second handle to a batch, so that the walk borrows nothing from it.
 //! The cells are atomic only to keep both halves `Send`; each is one plain load or store.
 
 use std::fmt;
@@ -161,7 +161,7 @@ impl Batch {
         }
     }
 
-    fn owner(&self) -> SelectorId {
+    pub(super) fn owner(&self) -> SelectorId {
         SelectorId(self.owner.load(Relaxed))
     }
 
@@ -192,6 +192,14 @@ impl Batch {
             && self.slots[position].token() == token
         {
             self.slots[position].token.store(Token::RESERVED.to_bits(), Relaxed);
+        }
+    }
+
+    /// Strikes `token` out of a batch of `owner`, if it is in it.
+    pub(super) fn strike_wherever(&self, owner: SelectorId, token: Token) {
+        let len = self.len.load(Relaxed);
+        if let Some(position) = self.slots[..len].iter().position(|slot| slot.token() == token) {
+            self.strike(owner, token, position);
         }
     }
 }

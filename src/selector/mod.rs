@@ -26,12 +26,12 @@ mod deadline;
 mod error;
 mod events;
 mod key;
+mod lookup;
 mod notifier;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::ops::Index;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,8 +106,8 @@ pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
     id: SelectorId,
     entries: SlotMap<DefaultKey, Entry<S, D>>,
     by_fd: HashMap<RawFd, DefaultKey>,
-    /// The batch that is perhaps being walked.
-    batch: Option<Arc<Batch>>,
+    /// The batches that are perhaps being walked; that of the last select is the last one.
+    batches: Vec<Arc<Batch>>,
     kernel_set: KernelSet,
 }
 
@@ -127,6 +127,8 @@ enum KernelSet {
     /// A registration by level could not be removed, since its descriptor was closed too early:
     /// if a duplicate keeps it alive, it may report for ever.
     MayHaveOrphans,
+    /// It was made anew and an error came in between: registrations are missing in it.
+    Incomplete,
 }
 
 /// Whether a batch had events of registrations that are gone.
@@ -134,6 +136,11 @@ enum KernelSet {
 enum Orphans {
     None,
     Seen,
+}
+
+/// True if the system has no registration of a descriptor.
+fn is_unknown(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error())
 }
 
 impl<S: AsFd, D, B: Open> Selector<S, D, B> {
@@ -156,7 +163,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             id: SelectorId::random(),
             entries: SlotMap::new(),
             by_fd: HashMap::new(),
-            batch: None,
+            batches: Vec::new(),
             kernel_set: KernelSet::InStep,
         }
     }
@@ -229,16 +236,25 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// # Errors
     /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
     pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
-        let Entry { key: old, fd, .. } = self.entry(key)?;
-        let (fd, unchanged) = (*fd, (old.interest, old.mode) == (interest, mode));
+        let Entry { key: old, fd, armed, .. } = self.entry(key)?;
+        let unchanged = (old.interest, old.mode) == (interest, mode);
+        let (fd, armed) = (*fd, *armed);
         self.check(fd, interest, mode)?;
         if unchanged && mode == Mode::Level {
             return Ok(());
         }
         let slot = self.slot(key)?;
-        self.backend
-            .modify(Token::of(slot), watched(fd), interest, mode)
-            .map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
+        let (token, fd_now) = (Token::of(slot), watched(fd));
+        let result = match self.backend.modify(token, fd_now, interest, mode) {
+            // A oneshot that had fired when the set was made anew. What is armed and yet unknown
+            // is another file under the same number: to add it would leave the first one behind,
+            // and with a duplicate of it alive, that would report under this key for ever.
+            Err(cause) if is_unknown(&cause) && !armed => {
+                self.backend.register(token, fd_now, interest, mode)
+            }
+            result => result,
+        };
+        result.map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
         let entry = &mut self.entries[slot];
         entry.armed = true;
         entry.key.interest = interest;
@@ -257,13 +273,15 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let entry = self.entries.remove(slot).ok_or_else(|| error::not_registered(key))?;
         let token = Token::of(slot);
         self.by_fd.remove(&entry.fd);
-        if let Some(batch) = &self.batch {
-            batch.strike(self.id, token, entry.position);
+        if let Some((last, older)) = self.batches.split_last() {
+            last.strike(self.id, token, entry.position);
+            older.iter().for_each(|batch| batch.strike_wherever(self.id, token));
         }
         // An error means that the descriptor was closed too early. The caller gets the source
         // back all the same; what the kernel may have kept is dealt with when it shows.
         if self.backend.unregister(token, watched(entry.fd)).is_err()
             && entry.key.mode == Mode::Level
+            && self.kernel_set == KernelSet::InStep
         {
             self.kernel_set = KernelSet::MayHaveOrphans;
         }
@@ -285,6 +303,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         timeout: Option<Duration>,
     ) -> io::Result<Iter<'e>> {
         self.follow(&events.batch);
+        if self.kernel_set == KernelSet::Incomplete {
+            self.register_all_anew()?;
+        }
         let deadline = Deadline::after(timeout);
         let mut remaining = timeout;
         loop {
@@ -311,12 +332,20 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         Ok(events.iter())
     }
 
-    /// Makes `batch` the one that unregistering strikes keys out of.
+    /// Makes `batch` the one that this select fills and that unregistering strikes keys out of.
+    ///
+    /// Others stay followed while somebody has them: a loop body may select into another buffer
+    /// and go on with the walk that it is part of.
     fn follow(&mut self, batch: &Arc<Batch>) {
         batch.start(self.id);
-        if !self.batch.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, batch)) {
-            self.batch = Some(Arc::clone(batch));
+        if self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+            return;
         }
+        let is_held = |batch: &Arc<Batch>| Arc::strong_count(batch) > 1;
+        self.batches.retain(|other| {
+            !Arc::ptr_eq(other, batch) && is_held(other) && other.owner() == self.id
+        });
+        self.batches.push(Arc::clone(batch));
     }
 
     /// Moves what the back end found into the batch: tokens become keys, stale ones are
@@ -340,6 +369,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// Rids the system's set of registrations that cannot be named any more.
     fn register_all_anew(&mut self) -> io::Result<()> {
         self.backend.reset()?;
+        self.kernel_set = KernelSet::Incomplete;
         for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.armed) {
             let SelectorKey { interest, mode, .. } = entry.key;
             match self.backend.register(Token::of(slot), watched(entry.fd), interest, mode) {
@@ -375,53 +405,6 @@ impl<S, D, B> Selector<S, D, B> {
     fn entry(&self, key: Key) -> io::Result<&Entry<S, D>> {
         Ok(&self.entries[self.slot(key)?])
     }
-
-    /// The registration that `key` names, if it is one of this selector.
-    pub fn get(&self, key: Key) -> Option<&SelectorKey<S, D>> {
-        self.entries.get(key.slot_in(self.id)?).map(|entry| &entry.key)
-    }
-
-    /// The data of the registration that `key` names, to change it.
-    ///
-    /// There is no `&mut` to the source: who could swap it would leave the system watching a
-    /// descriptor that nobody owns.
-    pub fn get_mut(&mut self, key: Key) -> Option<&mut D> {
-        self.entries.get_mut(key.slot_in(self.id)?).map(|entry| &mut entry.key.data)
-    }
-
-    /// The key under which a descriptor is registered: Python's `get_key(fileobj)`.
-    pub fn key_of(&self, fd: impl AsFd) -> Option<Key> {
-        let slot = self.by_fd.get(&fd.as_fd().as_raw_fd())?;
-        Some(Key::new(self.id, Token::of(*slot)))
-    }
-
-    /// All registrations, in no particular order: Python's `get_map()`.
-    pub fn iter(&self) -> impl Iterator<Item = (Key, &SelectorKey<S, D>)> {
-        let key = |slot| Key::new(self.id, Token::of(slot));
-        self.entries.iter().map(move |(slot, entry)| (key(slot), &entry.key))
-    }
-
-    /// How many sources are registered.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// True if no source is registered.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Closes the selector and gives all sources and data back.
-    pub fn into_keys(self) -> impl Iterator<Item = SelectorKey<S, D>> {
-        // The back end goes first: nothing is watched when the sources come out.
-        drop(self.backend);
-        self.entries.into_iter().map(|(_, entry)| entry.key)
-    }
-
-    /// What asks the system.
-    pub fn backend(&self) -> &B {
-        &self.backend
-    }
 }
 
 impl<S, D, B: Backend> Selector<S, D, B> {
@@ -442,19 +425,6 @@ impl<S, D, B: Backend> Selector<S, D, B> {
 impl<S, D, B: AsFd> AsFd for Selector<S, D, B> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.backend.as_fd()
-    }
-}
-
-impl<S, D, B> Index<Key> for Selector<S, D, B> {
-    type Output = SelectorKey<S, D>;
-
-    /// # Panics
-    /// If the key is not registered here; [`get`](Selector::get) returns `None` then.
-    fn index(&self, key: Key) -> &SelectorKey<S, D> {
-        match self.get(key) {
-            Some(registered) => registered,
-            None => panic!("{}", error::not_registered(key)),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for the clock: [`sleep`], [`timeout`], [`interval`], [`Timer`].
+//! Waiting for the clock: [`sleep`], [`timeout()`], [`interval()`], [`Timer`].
 //!
 //! Deadlines are [`Instant`]s, kept to the nanosecond; timeouts are [`Duration`]s. A timer never
 //! fires early. What lies beyond the clock's range, as `Duration::MAX` does, never fires at all.

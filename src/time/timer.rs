@@ -1,5 +1,5 @@
 //! Layer 5: one deadline, as a future.
-//! Imports `reactor` and `runtime`. Invariant: joins a runtime at its first poll, not before.
+//! Imports `runtime`. Invariant: joins a runtime at its first poll, not before.
 
 use std::fmt;
 use std::future::Future;
@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use futures::Stream;
 use futures::stream::FusedStream;
 
-use crate::reactor::Deadline;
-use crate::runtime::current_reactor;
+use crate::runtime::{Deadline, current_reactor};
 
 /// Waits until `duration` has passed.
 ///

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::event::epoll;
@@ -21,6 +21,9 @@ use crate::selector::notifier::Notifier;
 #[derive(Debug)]
 pub struct EpollBackend {
     epoll: OwnedFd,
+    /// What `as_fd` lends, from the first time that it is asked for: a set that watches `epoll`
+    /// and nothing else. Who registered or duplicated it need not know when `epoll` is made anew.
+    front: OnceLock<OwnedFd>,
     eventfd: Arc<EventFd>,
     buffer: Vec<libc::epoll_event>,
     precision: Precision,
@@ -52,6 +55,15 @@ impl EpollBackend {
         Ok(set)
     }
 
+    fn front(&self) -> io::Result<BorrowedFd<'_>> {
+        if let Some(front) = self.front.get() {
+            return Ok(front.as_fd());
+        }
+        let front = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&front, &self.epoll, data(Token::RESERVED), epoll::EventFlags::IN)?;
+        Ok(self.front.get_or_init(|| front).as_fd())
+    }
+
     /// One wait into `self.buffer[..most]`; returns how many events it holds.
     fn wait_once(&mut self, most: usize, timeout: Option<Duration>) -> rustix::io::Result<usize> {
         let events = &mut self.buffer[..most];
@@ -74,6 +86,7 @@ impl Open for EpollBackend {
         let eventfd = EventFd::new()?;
         Ok(Self {
             epoll: Self::open_set(&eventfd)?,
+            front: OnceLock::new(),
             eventfd,
             buffer: Vec::new(),
             precision: Precision::Nanoseconds,
@@ -118,11 +131,7 @@ impl Backend for EpollBackend {
         mode: Mode,
     ) -> io::Result<()> {
         let flags = Self::event_flags(interest, mode);
-        match epoll::modify(&self.epoll, fd, data(token), flags) {
-            // A oneshot that had fired when the set was made anew.
-            Err(Errno::NOENT) => Ok(epoll::add(&self.epoll, fd, data(token), flags)?),
-            result => Ok(result?),
-        }
+        Ok(epoll::modify(&self.epoll, fd, data(token), flags)?)
     }
 
     fn unregister(&mut self, _token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -152,9 +161,15 @@ impl Backend for EpollBackend {
     }
 
     fn reset(&mut self) -> io::Result<()> {
+        self.eventfd.settle();
         let fresh = Self::open_set(&self.eventfd)?;
-        // Keeps the number, so that `descriptor` stays good for who polls it by number.
-        Ok(dup3(&fresh, &mut self.epoll, DupFlags::CLOEXEC)?)
+        // Keeps its number: another one could be that which somebody has closed too early, and is
+        // about to close again. The old set leaves `front` by being closed.
+        dup3(&fresh, &mut self.epoll, DupFlags::CLOEXEC)?;
+        if let Some(front) = self.front.get() {
+            epoll::add(front, &self.epoll, data(Token::RESERVED), epoll::EventFlags::IN)?;
+        }
+        Ok(())
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -164,8 +179,11 @@ impl Backend for EpollBackend {
 
 impl AsFd for EpollBackend {
     /// Readable whenever a select would report something, a notification included.
+    ///
+    /// The first call opens it. Should the system have no descriptor to spare then, it is for
+    /// once that of the set itself, which goes out of use when the set is made anew.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.front().unwrap_or(self.epoll.as_fd())
     }
 }
 

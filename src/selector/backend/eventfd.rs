@@ -44,6 +44,18 @@ impl EventFd {
         self.notified.swap(false, Ordering::AcqRel);
     }
 
+    /// Makes ready for a fresh epoll set, to which a counter above zero is an edge: it is that
+    /// only if there is a notification which no wait has taken. One that comes in the middle of
+    /// this may wake twice, but is not lost.
+    pub(super) fn settle(&self) {
+        // Fails only with EAGAIN, when the counter is zero already.
+        let _ = rustix::io::read(&self.fd, &mut [0_u8; 8]);
+        if self.notified.load(Ordering::Acquire) {
+            // Cannot fail: the counter has just been emptied.
+            let _ = rustix::io::write(&self.fd, &1_u64.to_ne_bytes());
+        }
+    }
+
     /// Takes a notification that arrived by a level: the counter goes back to zero, and only
     /// then the flag. A notification in between writes nothing, but the wait that calls this is
     /// about to return.
@@ -91,6 +103,18 @@ mod tests {
         eventfd.drain();
         assert_eq!(counter(&eventfd), 0);
         eventfd.notify().unwrap();
+        assert_eq!(counter(&eventfd), 1);
+    }
+
+    #[test]
+    fn a_notification_that_was_taken_is_none_to_a_fresh_epoll_set() {
+        let eventfd = EventFd::new().unwrap();
+        eventfd.notify().unwrap();
+        eventfd.acknowledge();
+        eventfd.settle();
+        assert_eq!(counter(&eventfd), 0);
+        eventfd.notify().unwrap();
+        eventfd.settle();
         assert_eq!(counter(&eventfd), 1);
     }
 

@@ -2,8 +2,8 @@
 //! Imports `key`, `notifier` and `interest`. Knows no source, no data and no clock: a back end is
 //! told a descriptor and a [`Token`], and reports the token.
 //!
-//! To add one: a file here with a type that implements [`Backend`], and its line in
-//! [`BackendKind`]; the tests in `tests/conformance` then run over it.
+//! To add one: a file here with a type that implements [`Backend`], its line in [`BackendKind`],
+//! and its line in `tests/util/subject.rs`; the tests in `tests/conformance` then run over it.
 
 #[cfg(target_os = "linux")]
 mod epoll;

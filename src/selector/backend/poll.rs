@@ -43,7 +43,7 @@ struct Watch {
 
 impl PollBackend {
     fn arm(&mut self, token: Token, fd: RawFd, interest: Interest, mode: Mode) {
-        let asked = PollFlags::from_bits_retain(poll_bits::asked(interest) as u16);
+        let asked = PollFlags::from_bits_retain(poll_bits::asked(interest) as _);
         let entry = PollFd::from_borrowed_fd(watched(fd), asked);
         let armed_at = self.watches.get(token.slot()).and_then(|watch| watch.armed_at);
         let index = armed_at.unwrap_or(self.fds.len());
@@ -88,7 +88,7 @@ impl PollBackend {
                 ready.set_notified();
                 continue;
             }
-            ready.push(token, poll_bits::happened(happened.bits().into()));
+            ready.push(token, poll_bits::happened(poll_bits::bit(happened)));
             let oneshot = self.watches.get(token.slot()).is_some_and(|w| w.mode == Mode::Oneshot);
             if oneshot || happened.contains(PollFlags::NVAL) {
                 spent.push(token);

@@ -6,8 +6,9 @@ use rustix::event::PollFlags;
 
 use crate::interest::{Interest, Readiness};
 
-const fn bit(flag: PollFlags) -> u32 {
-    flag.bits() as u32
+/// The bits of poll(2) flags, which are a `short`, signed in the C library.
+pub(super) const fn bit(flags: PollFlags) -> u32 {
+    flags.bits() as u32
 }
 
 /// What to ask the system for. Linux gives `EPOLLIN` and its kin the values of `POLLIN` and its
@@ -24,23 +25,28 @@ pub(super) fn asked(interest: Interest) -> u32 {
 }
 
 /// What the system's answer means.
+#[inline]
 pub(super) fn happened(bits: u32) -> Readiness {
-    const MEANINGS: [(u32, Readiness); 7] = [
-        (bit(PollFlags::IN), Readiness::READ),
-        (bit(PollFlags::OUT), Readiness::WRITE),
+    let mut readiness = Readiness::empty();
+    readiness.set(Readiness::READ, bits & bit(PollFlags::IN) != 0);
+    readiness.set(Readiness::WRITE, bits & bit(PollFlags::OUT) != 0);
+    if bits & !(bit(PollFlags::IN) | bit(PollFlags::OUT)) != 0 {
+        readiness |= happened_besides(bits);
+    }
+    readiness
+}
+
+/// The rarer news.
+fn happened_besides(bits: u32) -> Readiness {
+    const MEANINGS: [(u32, Readiness); 5] = [
         (bit(PollFlags::PRI), Readiness::PRIORITY),
         (bit(PollFlags::RDHUP), Readiness::READ.union(Readiness::READ_CLOSED)),
         (bit(PollFlags::HUP), Readiness::HANG_UP),
         (bit(PollFlags::ERR), Readiness::FAILED),
         (bit(PollFlags::NVAL), Readiness::FAILED),
     ];
-    let mut readiness = Readiness::empty();
-    for (bit, meaning) in MEANINGS {
-        if bits & bit != 0 {
-            readiness |= meaning;
-        }
-    }
-    readiness
+    let meant = MEANINGS.into_iter().filter(|(bit, _)| bits & bit != 0);
+    meant.fold(Readiness::empty(), |readiness, (_, meaning)| readiness | meaning)
 }
 
 #[cfg(test)]

@@ -152,8 +152,14 @@ impl Backend for PollingBackend {
         let watch = Watch::new(token, fd, interest, mode);
         // SAFETY: `add` needs a descriptor that stays open until `delete`: the selector owns its
         // source until `unregister` has returned, which deletes it.
-        unsafe {
-            self.poller.add_with_mode(&fd, watch.event(), watch.poll_mode())?;
+        let added = unsafe { self.poller.add_with_mode(&fd, watch.event(), watch.poll_mode()) };
+        match added {
+            // The selector knows of no registration, so it is one whose descriptor was closed
+            // too early and has come back by a duplicate: take it over.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.poller.modify_with_mode(fd, watch.event(), watch.poll_mode())?;
+            }
+            result => result?,
         }
         self.watches.insert(poller_key(token), watch);
         Ok(())

@@ -22,7 +22,8 @@ use crate::selector::notifier::Notifier;
 
 /// The back end on select(2): level and oneshot; nanosecond timeouts (`pselect6`); the cost of a
 /// wait grows with the highest descriptor. It reports no closed or error bits, since select(2)
-/// has none: such a source is readable and writable.
+/// has none: a source with an error is readable and writable, and one with a hang-up readable,
+/// but writable only if there is room too.
 ///
 /// A descriptor that was closed behind the selector's back is reported once, with
 /// [`Readiness::ERROR`], and not watched any longer.
@@ -227,7 +228,13 @@ impl Backend for SelectBackend {
     fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
         match self.select_once(timeout) {
             Ok(()) => self.collect(ready),
-            Err(Errno::BADF) => self.collect_closed(ready),
+            Err(Errno::BADF) => {
+                self.collect_closed(ready);
+                // What else is ready belongs to this batch; failing that, to the next one.
+                if !ready.is_full() && self.select_once(Some(Duration::ZERO)).is_ok() {
+                    self.collect(ready);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
         if ready.is_notified() {

@@ -1,5 +1,5 @@
-//! Layer 2: one wait for the clock.
-//! Imports its parent. Invariant: in the reactor's queue only between its first poll and its end,
+//! Layer 3: one wait for the clock.
+//! Imports `reactor`. Invariant: in the reactor's queue only between its first poll and its end,
 //! whichever way it ends.
 
 use std::io;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::Reactor;
+use crate::reactor::Reactor;
 use crate::timers::TimerKey;
 
 /// A deadline that a task waits for.

@@ -1,0 +1,71 @@
+//! Layer 1: what a selector tells of its registrations.
+//! Imports its parent. Invariant: nothing here asks the system, and no source is lent mutably.
+
+use std::ops::Index;
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::Selector;
+use super::error;
+use super::key::{Key, SelectorKey, Token};
+
+impl<S, D, B> Selector<S, D, B> {
+    /// The registration that `key` names, if it is one of this selector.
+    pub fn get(&self, key: Key) -> Option<&SelectorKey<S, D>> {
+        self.entries.get(key.slot_in(self.id)?).map(|entry| &entry.key)
+    }
+
+    /// The data of the registration that `key` names, to change it.
+    ///
+    /// There is no `&mut` to the source: who could swap it would leave the system watching a
+    /// descriptor that nobody owns.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut D> {
+        self.entries.get_mut(key.slot_in(self.id)?).map(|entry| &mut entry.key.data)
+    }
+
+    /// The key under which a descriptor is registered: Python's `get_key(fileobj)`.
+    pub fn key_of(&self, fd: impl AsFd) -> Option<Key> {
+        let slot = self.by_fd.get(&fd.as_fd().as_raw_fd())?;
+        Some(Key::new(self.id, Token::of(*slot)))
+    }
+
+    /// All registrations, in no particular order: Python's `get_map()`.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &SelectorKey<S, D>)> {
+        let key = |slot| Key::new(self.id, Token::of(slot));
+        self.entries.iter().map(move |(slot, entry)| (key(slot), &entry.key))
+    }
+
+    /// How many sources are registered.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if no source is registered.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Closes the selector and gives all sources and data back.
+    pub fn into_keys(self) -> impl Iterator<Item = SelectorKey<S, D>> {
+        // The back end goes first: nothing is watched when the sources come out.
+        drop(self.backend);
+        self.entries.into_iter().map(|(_, entry)| entry.key)
+    }
+
+    /// What asks the system.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+}
+
+impl<S, D, B> Index<Key> for Selector<S, D, B> {
+    type Output = SelectorKey<S, D>;
+
+    /// # Panics
+    /// If the key is not registered here; [`get`](Selector::get) returns `None` then.
+    fn index(&self, key: Key) -> &SelectorKey<S, D> {
+        match self.get(key) {
+            Some(registered) => registered,
+            None => panic!("{}", error::not_registered(key)),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The examples of the async skin, run as a user runs them: what they print, that they end well,
+//! that none of them has a second thread unless it is about threads, and what the echo server is
+//! like to clients of every kind, one or five thousand.
+//!
+//! They are the examples that `cargo test` builds; `cargo test --test examples` does not build
+//! them. `SELKIE_BACKEND` goes through to them. Those of the explicit loop are in `tests/interop`.
+
+mod crowd;
+mod echo;
+mod half_close;
+mod pairs;
+#[path = "../util/process.rs"]
+mod process;
+mod short;
+mod trouble;

@@ -1,0 +1,33 @@
+//! The executor and the runtime: tasks, the traps of such systems, fairness, and the contract
+//! with a foreign loop. All of it holds on every back end; run it with each of
+//! `SELKIE_BACKEND=epoll|poll|select|polling`.
+
+#[path = "../util/backends.rs"]
+mod backends;
+#[path = "../util/rerun.rs"]
+mod child;
+#[path = "../util/runtime.rs"]
+mod util;
+
+#[cfg(not(miri))]
+mod alarm;
+#[cfg(not(miri))]
+mod budget;
+#[cfg(not(miri))]
+mod builder;
+#[cfg(not(miri))]
+mod descriptor;
+mod driver;
+mod endings;
+#[cfg(not(miri))]
+mod fairness;
+#[cfg(not(miri))]
+mod loops;
+mod nesting;
+mod panics;
+mod scenarios;
+mod tasks;
+mod threads;
+mod turns;
+mod wakers;
+mod wakes;

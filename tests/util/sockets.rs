@@ -1,0 +1,54 @@
+//! Loopback sources, all non-blocking and close-on-exec.
+
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::DEADLINE;
+
+pub fn unix_pair() -> (UnixStream, UnixStream) {
+    let (one, other) = UnixStream::pair().unwrap();
+    one.set_nonblocking(true).unwrap();
+    other.set_nonblocking(true).unwrap();
+    (one, other)
+}
+
+/// A pair whose first end has a byte to read.
+pub fn ready_unix_pair() -> (UnixStream, UnixStream) {
+    let (one, mut other) = unix_pair();
+    other.write_all(b"!").unwrap();
+    (one, other)
+}
+
+/// The accepted and the connecting end of a connection over 127.0.0.1.
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let connecting = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    connecting.set_nonblocking(true).unwrap();
+    (accepted, connecting)
+}
+
+/// Writes until the system takes no more.
+pub fn fill(mut stream: impl Write) {
+    let bytes = [0; 64 * 1024];
+    loop {
+        match stream.write(&bytes) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) => panic!("cannot fill the buffer: {error}"),
+        }
+    }
+}
+
+/// Waits, without any selector of this crate, until the kernel has `flags` for `source`.
+#[track_caller]
+pub fn wait_in_kernel(source: impl AsFd, flags: PollFlags) {
+    let mut fds = [PollFd::new(&source, flags)];
+    let timeout = Timespec::try_from(DEADLINE).unwrap();
+    assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1, "no {flags:?} within {DEADLINE:?}");
+}

@@ -1,0 +1,123 @@
+//! The back ends under test, and the macro that runs a test on each of them.
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::AsFd;
+
+use selkie::Selector;
+use selkie::selector::{
+    Backend, BackendKind, EpollBackend, Open, PollBackend, PollingBackend, SelectBackend,
+};
+
+/// A back end under test. Tests know it by this trait alone, so that they cannot depend on how
+/// it was opened.
+pub trait Subject: 'static {
+    type Backend: Backend + Send + 'static;
+
+    /// The module that [`on_every_back_end!`] makes for it.
+    const NAME: &str;
+    const KIND: BackendKind;
+
+    fn try_open() -> io::Result<Self::Backend>;
+
+    fn open() -> Self::Backend {
+        Self::try_open().unwrap()
+    }
+
+    fn selector<S: AsFd, D>() -> Selector<S, D, Self::Backend> {
+        Selector::with_backend(Self::open())
+    }
+
+    /// True for the back ends whose selector has a descriptor of its own.
+    fn has_descriptor() -> bool {
+        matches!(Self::KIND, BackendKind::Epoll | BackendKind::Polling)
+    }
+
+    /// True for the back ends that report `READ_CLOSED`, `WRITE_CLOSED` and `ERROR` at all:
+    /// select(2) has no such thing.
+    fn has_hints() -> bool {
+        Self::KIND != BackendKind::Select
+    }
+
+    /// True for the back ends that report a half-close: select(2) cannot, and the `polling`
+    /// crate does not ask for `EPOLLRDHUP`.
+    fn has_half_close() -> bool {
+        matches!(Self::KIND, BackendKind::Epoll | BackendKind::Poll)
+    }
+
+    /// True for the back ends that have edges on Linux.
+    fn has_edges() -> bool {
+        matches!(Self::KIND, BackendKind::Epoll | BackendKind::Polling)
+    }
+}
+
+/// The same back end behind `Box<dyn Backend + Send>`, opened by its name.
+pub struct Boxed<B>(PhantomData<B>);
+
+macro_rules! subjects {
+    ($($kind:ident: $backend:ty, $name:literal, $boxed:literal;)*) => {
+        /// What is under test here, to compare with what there is.
+        pub const KINDS: &[BackendKind] = &[$(BackendKind::$kind),*];
+
+        $(
+            impl Subject for $backend {
+                type Backend = Self;
+                const NAME: &str = $name;
+                const KIND: BackendKind = BackendKind::$kind;
+
+                fn try_open() -> io::Result<Self> {
+                    Open::open()
+                }
+            }
+
+            impl Subject for Boxed<$backend> {
+                type Backend = Box<dyn Backend + Send>;
+                const NAME: &str = $boxed;
+                const KIND: BackendKind = BackendKind::$kind;
+
+                fn try_open() -> io::Result<Self::Backend> {
+                    BackendKind::$kind.open()
+                }
+            }
+        )*
+    };
+}
+
+subjects! {
+    Epoll: EpollBackend, "epoll", "boxed_epoll";
+    Poll: PollBackend, "poll", "boxed_poll";
+    Select: SelectBackend, "select", "boxed_select";
+    Polling: PollingBackend, "polling", "boxed_polling";
+}
+
+/// Makes a `#[test]` of each generic function `fn name<T: Subject>()`, for each subject. One
+/// that is not listed is dead code, and thereby refused by the lints.
+#[allow(unused_macros)] // Not every test binary runs over all of them.
+macro_rules! on_every_back_end {
+    ($($test:ident),* $(,)?) => {
+        crate::util::on_every_back_end! { @[$($test)*]
+            epoll: selkie::selector::EpollBackend;
+            poll: selkie::selector::PollBackend;
+            select: selkie::selector::SelectBackend;
+            polling: selkie::selector::PollingBackend;
+            boxed_epoll: crate::util::subject::Boxed<selkie::selector::EpollBackend>;
+            boxed_poll: crate::util::subject::Boxed<selkie::selector::PollBackend>;
+            boxed_select: crate::util::subject::Boxed<selkie::selector::SelectBackend>;
+            boxed_polling: crate::util::subject::Boxed<selkie::selector::PollingBackend>;
+        }
+    };
+    (@$tests:tt $($module:ident: $subject:ty;)*) => {
+        $(crate::util::on_every_back_end! { @module $tests $module $subject })*
+    };
+    (@module [$($test:ident)*] $module:ident $subject:ty) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test::<$subject>();
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_every_back_end;
