@@ -14,7 +14,7 @@ use futures::io::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{MemfdFlags, OFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::pipe::{PipeFlags, pipe, pipe_with};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -22,14 +22,14 @@ use rustix::time::{
 };
 use selkie::{Async, yield_now};
 
-use crate::util::{Stepped, Watcher, refuses_regular_files, run, wait_in_kernel};
+use crate::util::{Stepped, Watcher, pipe, refuses_regular_files, run, wait_in_kernel};
 
 fn read(io: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(io, buf)?)
 }
 
 fn async_pipe() -> (Async<File>, Async<File>) {
-    let (read, write) = pipe().unwrap();
+    let (read, write) = pipe();
     (Async::new(read.into()).unwrap(), Async::new(write.into()).unwrap())
 }
 
@@ -68,7 +68,7 @@ fn a_pipe_whose_reader_is_gone_says_so_to_its_writer() {
 #[test]
 fn a_pipe_of_packets_hands_them_out_one_by_one() {
     run(async || {
-        let (reader, writer) = pipe_with(PipeFlags::DIRECT).unwrap();
+        let (reader, writer) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
         let (mut reader, mut writer) =
             (Async::new(File::from(reader)).unwrap(), File::from(writer));
         let mut buf = [0; 64];

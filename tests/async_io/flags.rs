@@ -6,15 +6,14 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::pipe::pipe;
 use selkie::{Async, Runtime};
 
-use crate::util::{is_nonblocking, refuses_regular_files, run, tcp_pair};
+use crate::util::{is_nonblocking, pipe, refuses_regular_files, run, tcp_pair};
 
 /// The read end of a pipe, as an inherited standard input is, and another descriptor of it, as
 /// the shell has.
 fn shared_input() -> (OwnedFd, OwnedFd) {
-    let (read, _write) = pipe().unwrap();
+    let (read, _write) = pipe();
     let shared = read.try_clone().unwrap();
     (read, shared)
 }
@@ -71,7 +70,7 @@ fn a_source_that_was_nonblocking_stays_so() {
 #[test]
 fn other_flags_are_left_alone_and_those_that_were_set_meanwhile_too() {
     run(async || {
-        let (_read, write) = pipe().unwrap();
+        let (_read, write) = pipe();
         let shared = write.try_clone().unwrap();
         fcntl_setfl(&shared, fcntl_getfl(&shared).unwrap() | OFlags::DIRECT).unwrap();
         let output = Async::new(write).unwrap();

@@ -11,7 +11,7 @@ use futures::io::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::PollFlags;
 use selkie::Async;
 
-use crate::util::{Pair, Stepped, Watcher, drain, fill, pairs, wait_in_kernel};
+use crate::util::{Pair, Stepped, Watcher, drain, fill, pairs, pipe, wait_in_kernel};
 
 /// Counts the polls of a future.
 fn counted<F: Future>(future: F) -> (Rc<Cell<usize>>, impl Future<Output = F::Output>) {
@@ -220,7 +220,7 @@ fn a_datagram_that_was_refused_is_told_once_and_does_not_spin() {
 #[test]
 fn a_pipe_whose_writer_is_gone_does_not_keep_the_loop_busy() {
     let stepped = Stepped::new();
-    let (read, write) = rustix::pipe::pipe().unwrap();
+    let (read, write) = pipe();
     let near = stepped.enter(|| Async::new(std::fs::File::from(read)).unwrap());
     stepped.settle();
     drop(write);
@@ -229,7 +229,7 @@ fn a_pipe_whose_writer_is_gone_does_not_keep_the_loop_busy() {
     let read = pin!(near.read_with(|mut io| io.read(&mut [0; 8])));
     assert_eq!(stepped.finish(read, &Watcher::new()).unwrap(), 0);
 
-    let (read, write) = rustix::pipe::pipe().unwrap();
+    let (read, write) = pipe();
     let near = stepped.enter(|| Async::new(std::fs::File::from(write)).unwrap());
     fill(near.get_ref());
     drop(read);

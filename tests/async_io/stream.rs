@@ -7,11 +7,10 @@ use std::pin::{Pin, pin};
 use futures::future::join;
 use futures::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy};
 use rustix::event::PollFlags;
-use rustix::pipe::pipe;
 use selkie::Async;
 
 use crate::util::{
-    Stepped, Watcher, async_tcp_pair, drain, fill, pairs, run, tcp, unix, wait_in_kernel,
+    Stepped, Watcher, async_tcp_pair, drain, fill, pairs, pipe, run, tcp, unix, wait_in_kernel,
 };
 
 /// More than the kernel takes at once: `IOV_MAX` is 1024.
@@ -132,7 +131,7 @@ fn vectored_reads_and_writes_wait_like_the_plain_ones() {
 #[test]
 fn vectored_calls_on_a_pipe_take_many_buffers_too() {
     run(async || {
-        let (read, write) = pipe().unwrap();
+        let (read, write) = pipe();
         let mut read = Async::new(std::fs::File::from(read)).unwrap();
         let mut write = Async::new(std::fs::File::from(write)).unwrap();
         let slices: Vec<_> = (0..MANY).map(|_| IoSlice::new(b"ab")).collect();
@@ -208,7 +207,7 @@ fn close_is_fine_twice_and_when_the_peer_is_gone() {
 #[test]
 fn what_is_no_socket_is_flushed_by_close_and_stays_open() {
     run(async || {
-        let (read, write) = pipe().unwrap();
+        let (read, write) = pipe();
         let mut write = Async::new(std::fs::File::from(write)).unwrap();
         write.close().await.unwrap();
         write.write_all(b"x").await.unwrap();

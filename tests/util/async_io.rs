@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::ops::Deref;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic;
 use std::pin::{Pin, pin};
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use futures::io::{AsyncRead, AsyncWrite};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::time::{ClockId, clock_gettime};
 use selkie::selector::BackendKind;
 use selkie::{Async, Runtime, sleep};
@@ -228,6 +229,11 @@ pub fn tcp_pair() -> (TcpStream, TcpStream) {
 pub fn async_tcp_pair() -> (Async<TcpStream>, Async<TcpStream>) {
     let (one, other) = tcp_pair();
     (Async::new(one).unwrap(), Async::new(other).unwrap())
+}
+
+/// The read and the write end of a pipe, which the tests' children do not inherit.
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    pipe_with(PipeFlags::CLOEXEC).unwrap()
 }
 
 /// Writes to a non-blocking stream until the system takes no more; returns how many bytes.
