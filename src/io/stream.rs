@@ -17,6 +17,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown,
     recv, recvmsg, send, sendmsg, shutdown,
 };
+use socket2::Socket;
 
 use super::Async;
 use super::registration::{Cut, Received};
@@ -27,15 +28,13 @@ fn is<T: 'static, U: 'static>() -> bool {
     TypeId::of::<T>() == TypeId::of::<U>()
 }
 
-/// True for the stream sockets of the standard library.
-///
-/// A read of one that returns less than it could hold has taken all there was. That is not so
-/// for a terminal, a pipe of packets, or a descriptor of records.
-fn is_stream_socket<T: 'static>() -> bool {
-    is::<T, TcpStream>() || is::<T, UnixStream>()
+/// True for the types that are sockets and can be written to.
+fn is_socket<T: 'static>() -> bool {
+    is::<T, TcpStream>() || is::<T, UnixStream>() || is::<T, Socket>()
 }
 
-/// Reads from a TCP stream.
+/// Reads from a TCP stream. A short read has taken all there was. That is not so for a terminal, a
+/// pipe of packets, or a socket of records.
 #[inline]
 fn receive_tcp(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
     let most = buf.len();
@@ -65,11 +64,7 @@ fn write<T: AsFd + 'static>(io: &T, buf: &[u8]) -> io::Result<usize>
 where
     for<'a> &'a T: Write,
 {
-    if is_stream_socket::<T>() {
-        Ok(send(io, buf, SendFlags::NOSIGNAL)?)
-    } else {
-        (&mut &*io).write(buf)
-    }
+    if is_socket::<T>() { Ok(send(io, buf, SendFlags::NOSIGNAL)?) } else { (&mut &*io).write(buf) }
 }
 
 fn write_vectored<T: AsFd + 'static>(io: &T, bufs: &[IoSlice<'_>]) -> io::Result<usize>
@@ -79,7 +74,7 @@ where
     /// `IOV_MAX` of Linux: more is refused with EMSGSIZE.
     const MOST_BUFFERS: usize = 1024;
 
-    if is_stream_socket::<T>() {
+    if is_socket::<T>() {
         let bufs = &bufs[..bufs.len().min(MOST_BUFFERS)];
         Ok(sendmsg(io, bufs, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
     } else {

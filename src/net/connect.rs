@@ -34,7 +34,8 @@ where
     Ok(stream)
 }
 
-fn stream_socket(domain: Domain) -> io::Result<Socket> {
+/// A stream socket that is non-blocking and close-on-exec.
+pub(super) fn stream_socket(domain: Domain) -> io::Result<Socket> {
     #[cfg(target_os = "linux")]
     {
         Socket::new(domain, Type::STREAM.cloexec().nonblocking(), None)

@@ -9,13 +9,20 @@ use std::task::{Context, Poll};
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, SockAddr, SockRef};
 
-use super::connect::connect;
+use super::connect::{connect, stream_socket};
 use super::incoming::Incoming;
 use crate::io::Async;
+
+/// Connections that may wait to be accepted, if the system allows as many: Linux's default
+/// `somaxconn`. Those that come beyond it are dropped, and try again after a second.
+const BACKLOG: i32 = 4096;
 
 impl Async<TcpListener> {
     /// Listens on `address`; port 0 lets the system choose one, which
     /// `get_ref().local_addr()` tells.
+    ///
+    /// As [`TcpListener::bind`] does, it takes an address that an earlier listener has just left
+    /// (`SO_REUSEADDR`); but more connections than 128 may come at once.
     ///
     /// # Errors
     /// As [`TcpListener::bind`] and [`Async::new`].
@@ -24,7 +31,12 @@ impl Async<TcpListener> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn bind(address: impl Into<SocketAddr>) -> io::Result<Self> {
-        Self::new(TcpListener::bind(address.into())?)
+        let address = address.into();
+        let socket = stream_socket(Domain::for_address(address))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&SockAddr::from(address))?;
+        socket.listen(BACKLOG)?;
+        Self::new_nonblocking(socket.into())
     }
 
     /// Accepts a connection; returns it and the peer's address.

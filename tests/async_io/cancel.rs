@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
+use rustix::event::PollFlags;
 use selkie::Async;
 use selkie::time::interval;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::connect::socket_path;
-use crate::util::{Stepped, Watcher, drain, fill, tcp_pair};
+use crate::util::{Stepped, Watcher, drain, fill, tcp_pair, wait_in_kernel};
 
 /// Gives up what `make` makes at each point; `cause` is what it waits for. Returns what it comes
 /// to at last, without another cause.
@@ -150,6 +151,10 @@ fn a_connect_that_is_given_up_is_closed() {
     let listener = TcpListener::from(socket);
     let address = listener.local_addr().unwrap();
     let first = TcpStream::connect(address).unwrap();
+    let accept = || {
+        wait_in_kernel(&listener, PollFlags::IN);
+        listener.accept().unwrap()
+    };
     let connect = || Async::<TcpStream>::connect(address);
     let watcher = Watcher::new();
     drop(connect());
@@ -160,15 +165,15 @@ fn a_connect_that_is_given_up_is_closed() {
     {
         let mut is_woken = pin!(connect());
         assert!(stepped.poll(is_woken.as_mut(), &watcher).is_pending());
-        assert_eq!(listener.accept().unwrap().1, first.local_addr().unwrap());
+        assert_eq!(accept().1, first.local_addr().unwrap());
         // The system knocks again after a second.
         stepped.until("it is woken", || watcher.count() > 0);
     }
     assert_eq!(watcher.holders(), 0);
-    let (mut accepted, _) = listener.accept().unwrap();
+    let (mut accepted, _) = accept();
     assert_eq!(accepted.read(&mut [0; 8]).unwrap(), 0);
     let stream = stepped.finish(pin!(connect()), &watcher).unwrap();
-    assert_eq!(listener.accept().unwrap().1, stream.get_ref().local_addr().unwrap());
+    assert_eq!(accept().1, stream.get_ref().local_addr().unwrap());
 }
 
 #[test]

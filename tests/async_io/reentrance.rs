@@ -29,7 +29,9 @@ impl Visitor {
     }
 
     fn visit() {
-        let Some(runtime) = RUNTIME.with_borrow(Clone::clone) else { return };
+        let Ok(Some(runtime)) = RUNTIME.try_with(|runtime| runtime.borrow().clone()) else {
+            return;
+        };
         VISITS.set(VISITS.get() + 1);
         let mut cx = Context::from_waker(Waker::noop());
         runtime.enter(|| {

@@ -12,9 +12,10 @@ use rustix::event::PollFlags;
 use selkie::Async;
 use signal_hook::consts::SIGPIPE;
 use signal_hook::flag::register_conditional_default;
+use socket2::{Domain, Socket, Type};
 
 use crate::child::{self, role};
-use crate::util::{child, pairs, run, wait_in_kernel};
+use crate::util::{Pair, child, pairs, run, wait_in_kernel};
 
 /// From here on SIGPIPE does what it does by default.
 fn restore_sigpipe() {
@@ -30,7 +31,10 @@ fn a_write_to_a_peer_that_is_gone_is_an_error_and_no_signal() {
     }
     restore_sigpipe();
     run(async || {
-        for mut pair in pairs() {
+        let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let near = Box::new(Async::new(near).unwrap());
+        let bare = Pair { name: "a bare socket", near, far };
+        for mut pair in pairs().into_iter().chain([bare]) {
             drop(pair.far);
             wait_in_kernel(&pair.near, PollFlags::RDHUP);
             // Over TCP the first write makes the peer answer with a reset.

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::process::Command;
+use std::time::Duration;
 
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use futures::{StreamExt, TryStreamExt};
@@ -29,6 +30,37 @@ fn bind_takes_an_address_that_is_in_use_for_an_error() {
         assert_ne!(address.port(), 0);
         let error = Async::<TcpListener>::bind(address).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    });
+}
+
+#[test]
+fn an_address_that_was_just_left_can_be_bound_again() {
+    run(async || {
+        let old = listener();
+        let address = old.get_ref().local_addr().unwrap();
+        let far = connect_to(&old);
+        let (mut accepted, _) = old.accept().await.unwrap();
+        // Closing first leaves this end in TIME_WAIT.
+        accepted.close().await.unwrap();
+        drop((accepted, far, old));
+        Async::<TcpListener>::bind(address).unwrap();
+    });
+}
+
+#[test]
+fn a_burst_of_connections_is_kept_until_it_is_accepted() {
+    run(async || {
+        const BURST: usize = 500;
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let burst = BURST.min(most.trim().parse().unwrap());
+        let listener = listener();
+        let address = listener.get_ref().local_addr().unwrap();
+        // One that is dropped tries again after a second, which is too late.
+        let soon = Duration::from_millis(900);
+        let connect = |_| TcpStream::connect_timeout(&address, soon).unwrap();
+        let far: Vec<_> = (0..burst).map(connect).collect();
+        let accepted: Vec<_> = listener.incoming().take(burst).try_collect().await.unwrap();
+        assert_eq!(accepted.len(), far.len());
     });
 }
 
@@ -139,7 +171,7 @@ fn a_connection_is_accepted_by_one_system_call() {
     assert_eq!(made.filter(|line| !line.contains("EAGAIN")).count(), CONNECTIONS, "{trace}");
     let others = ["F_SETFL", "F_SETFD", "FIONBIO", "getpeername"];
     let more = trace.lines().filter(|line| others.iter().any(|other| line.contains(other)));
-    assert_eq!(more.count(), 1, "more than the listener's own flag was set: {trace}");
+    assert_eq!(more.count(), 0, "something was set or asked for separately: {trace}");
 }
 
 #[test]

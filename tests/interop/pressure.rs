@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use selkie::{DefaultSelector, Events, Interest};
 use socket2::{Domain, Socket, Type};
@@ -54,6 +55,22 @@ fn stuff(mut connection: &TcpStream, bytes: &[u8]) -> usize {
     }
 }
 
+/// Writes until the server says that it cannot get rid of its echo; returns how much it took. For
+/// a while the server may make room as fast as it is filled.
+fn stuff_until_stuck(server: &mut Program, connection: &TcpStream, bytes: &[u8]) -> usize {
+    let patience = Instant::now() + PATIENCE;
+    let mut sent = 0;
+    loop {
+        sent += stuff(connection, &bytes[sent..]);
+        let soon = Instant::now() + Duration::from_millis(20);
+        let is_stuck = |line: &str| line.starts_with("  waiting to send ");
+        if server.find_by(soon, Stream::Out, is_stuck).is_ok() {
+            return sent;
+        }
+        assert!(Instant::now() < patience, "{sent} bytes do not fill the server");
+    }
+}
+
 /// Sends the rest of `bytes` from `sent` on and takes the echo of all of them, as either can be.
 fn exchange(connection: &TcpStream, bytes: &[u8], mut sent: usize) -> Vec<u8> {
     let mut selector = DefaultSelector::new().unwrap();
@@ -88,8 +105,7 @@ fn a_mebibyte_through_small_buffers_comes_back_byte_for_byte() {
     let bytes = noise(1024 * 1024);
 
     // The client does not read, so the server cannot get rid of its echo.
-    let sent = stuff(&connection, &bytes);
-    server.wait_for_line("  waiting to send ");
+    let sent = stuff_until_stuck(&mut server, &connection, &bytes);
     assert!(exchange(&connection, &bytes, sent) == bytes, "other bytes came back");
     drop(connection);
     let server = server.end();
@@ -102,8 +118,7 @@ fn a_client_that_does_not_read_holds_up_no_other_and_is_read_no_further() {
     let address = server.address();
     let stuck = connect_with_small_buffers(address);
     let bytes = noise(1024 * 1024);
-    let mut sent = stuff(&stuck, &bytes);
-    server.wait_for_line("  waiting to send ");
+    let mut sent = stuff_until_stuck(&mut server, &stuck, &bytes);
     // Each client served is a chance for the server to read on. In the end it must not, though
     // we go on sending.
     let reading = format!("read(('127.0.0.1', {}))", stuck.local_addr().unwrap().port());

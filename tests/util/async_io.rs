@@ -201,12 +201,20 @@ pub fn pairs() -> [Pair; 2] {
 
 pub fn tcp() -> Pair {
     let (near, far) = tcp_pair();
-    Pair { name: "TCP", near: Box::new(Async::new(near).unwrap()), far: far.into() }
+    Pair { name: "TCP", near: Box::new(Async::new(near).unwrap()), far: patient(far) }
 }
 
 pub fn unix() -> Pair {
     let (near, far) = UnixStream::pair().unwrap();
-    Pair { name: "Unix", near: Box::new(Async::new(near).unwrap()), far: far.into() }
+    Pair { name: "Unix", near: Box::new(Async::new(near).unwrap()), far: patient(far) }
+}
+
+/// A blocking socket that does not wait for ever.
+fn patient(socket: impl Into<Socket>) -> Socket {
+    let socket = socket.into();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.set_write_timeout(Some(DEADLINE)).unwrap();
+    socket
 }
 
 /// The accepted and the connecting end of a connection over 127.0.0.1; they block.
@@ -238,10 +246,11 @@ pub fn fill(mut stream: impl Write) -> usize {
 
 /// Reads `count` bytes, blocking.
 #[track_caller]
-pub fn drain(mut stream: impl Read, count: usize) {
+pub fn drain(mut stream: impl Read + AsFd, count: usize) {
     let mut buf = vec![0; 64 * 1024];
     let mut left = count;
     while left > 0 {
+        wait_in_kernel(&stream, PollFlags::IN);
         let most = left.min(buf.len());
         let len = stream.read(&mut buf[..most]).unwrap();
         assert_ne!(len, 0, "the stream ended {left} bytes too early");

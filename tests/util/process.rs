@@ -79,21 +79,31 @@ impl Program {
     }
 
     /// Waits for the next line of `stream` that `wanted` likes, and returns it.
-    pub fn wait_for(&mut self, stream: Stream, mut wanted: impl FnMut(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait_for(&mut self, stream: Stream, wanted: impl FnMut(&str) -> bool) -> String {
+        match self.find_by(Instant::now() + PATIENCE, stream, wanted) {
+            Ok(line) => line,
+            Err(error) => panic!("no such line, but {error}, after {:#?}", self.last_lines()),
+        }
+    }
+
+    /// The next line of `stream` that `wanted` likes, if it comes until `deadline`.
+    pub fn find_by(
+        &mut self,
+        deadline: Instant,
+        stream: Stream,
+        mut wanted: impl FnMut(&str) -> bool,
+    ) -> Result<String, RecvTimeoutError> {
         loop {
             let passed = &mut self.passed[stream as usize];
             while let Some((from, line)) = self.lines.get(*passed) {
                 *passed += 1;
                 if *from == stream && wanted(line) {
-                    return line.clone();
+                    return Ok(line.clone());
                 }
             }
             let patience = deadline.saturating_duration_since(Instant::now());
-            match self.incoming.recv_timeout(patience) {
-                Ok(line) => self.lines.push(line),
-                Err(error) => panic!("no such line, but {error}, after {:#?}", self.last_lines()),
-            }
+            let line = self.incoming.recv_timeout(patience)?;
+            self.lines.push(line);
         }
     }
 
