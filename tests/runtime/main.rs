@@ -23,6 +23,7 @@ mod endings;
 mod fairness;
 #[cfg(not(miri))]
 mod loops;
+#[cfg(not(miri))]
 mod nesting;
 mod panics;
 mod scenarios;

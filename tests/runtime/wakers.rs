@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use selkie::{Async, Runtime, Task, Timer, spawn};
 
-use crate::util::{DEADLINE, Wakes, runtime, settle};
+use crate::util::{DEADLINE, Wakes, runtime, settle, text_of};
 
 thread_local! {
     /// How often [`use_everything`] has run on this thread.
@@ -26,12 +26,15 @@ fn use_everything() {
     spawn(async {}).detach();
     drop(spawn(std::future::pending::<()>()));
     let cx = &mut Context::from_waker(Waker::noop());
-    // Refused by a runtime that is gone.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
         let mut timer = Timer::after(DEADLINE);
         assert!(Pin::new(&mut timer).poll(cx).is_pending());
         timer.set_after(DEADLINE);
     }));
+    if let Err(payload) = polled {
+        let text = text_of(&*payload);
+        assert!(text.contains("the runtime of this source is gone"), "{text}");
+    }
     if cfg!(miri) {
         return;
     }
