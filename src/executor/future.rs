@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::shared::{Runnable, Shared};
+use super::shared::{Payload, Runnable, Shared};
 use super::task::{Panicked, Task};
 use super::{Current, Executor, Registration};
 
@@ -86,19 +86,33 @@ impl Executor {
 }
 
 pin_project! {
-    /// The future of a task: catches its panics, and registers the task with the executor when
-    /// it first has to wait.
-    struct TaskFuture<F, C> {
+    /// The future of a task: catches its panics, those of its destructors too, and registers the
+    /// task with the executor when it first has to wait.
+    struct TaskFuture<F, C: Current> {
+        // `None`: it has ended.
         #[pin]
-        future: F,
+        future: Option<F>,
         registration: Option<Registration>,
         current: PhantomData<fn() -> C>,
+    }
+
+    impl<F, C: Current> PinnedDrop for TaskFuture<F, C> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut future = this.project().future;
+            if future.is_some() {
+                // Nobody awaits a task that is dropped; async-task would abort.
+                let dropped = panic::catch_unwind(AssertUnwindSafe(|| future.set(None)));
+                if let Err(payload) = dropped {
+                    drop(panicked::<C>(payload));
+                }
+            }
+        }
     }
 }
 
 impl<F, C: Current> TaskFuture<F, C> {
     fn new(future: F) -> Self {
-        Self { future, registration: None, current: PhantomData }
+        Self { future: Some(future), registration: None, current: PhantomData }
     }
 }
 
@@ -106,8 +120,14 @@ impl<F: Future, C: Current> Future for TaskFuture<F, C> {
     type Output = Result<F::Output, Panicked>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let polled = panic::catch_unwind(AssertUnwindSafe(|| this.future.poll(cx)));
+        let mut this = self.project();
+        let polled = panic::catch_unwind(AssertUnwindSafe(|| {
+            let polled = this.future.as_mut().as_pin_mut().map_or(Poll::Pending, |f| f.poll(cx));
+            if polled.is_ready() {
+                this.future.set(None);
+            }
+            polled
+        }));
         match polled {
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Ok(Poll::Pending) => {
@@ -116,10 +136,11 @@ impl<F: Future, C: Current> Future for TaskFuture<F, C> {
                 }
                 Poll::Pending
             }
-            Err(payload) => {
-                let shared = C::get().map(|executor| Arc::clone(executor.shared()));
-                Poll::Ready(Err(Panicked::new(payload, shared)))
-            }
+            Err(payload) => Poll::Ready(Err(panicked::<C>(payload))),
         }
     }
+}
+
+fn panicked<C: Current>(payload: Payload) -> Panicked {
+    Panicked::new(payload, C::get().map(|executor| Arc::clone(executor.shared())))
 }

@@ -21,7 +21,8 @@ use super::shared::{Payload, Shared};
 ///
 /// # Panics
 /// Awaiting goes on with the panic of the task's future, if it panicked, and panics if the task
-/// is gone because its runtime was dropped.
+/// is gone because its runtime was dropped. If the future panics as it is dropped before its end,
+/// that is a panic that nobody awaits, see [`Builder`](crate::Builder::unobserved_panic).
 ///
 /// # Cancel safety
 /// Awaiting `&mut task` may be given up and begun again: the value is kept until it is taken.

@@ -1,9 +1,12 @@
 //! Panics of tasks: they reach who awaits, or else what the builder says happens.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::mpsc::{self, TryRecvError};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -130,6 +133,79 @@ fn of_many_panics_the_first_one_stops_the_turn_and_the_others_are_not_kept() {
     }
     assert_eq!(panic_text(|| runtime.turn(Some(Duration::ZERO))), "first");
     settle(&runtime);
+}
+
+/// Ends with what is in it, if anything, and panics when it is dropped.
+struct DropPanics(Option<Poll<()>>);
+
+impl Future for DropPanics {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        self.0.take().unwrap_or_else(|| resume_unwind(Box::new("the poll's panic")))
+    }
+}
+
+impl Drop for DropPanics {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("the destructor's panic"));
+    }
+}
+
+#[test]
+fn a_future_that_panics_as_its_task_is_cancelled_disturbs_no_other() {
+    let runtime = runtime();
+    let [cancelled, dropped] = [(); 2].map(|()| runtime.spawn(DropPanics(Some(Poll::Pending))));
+    settle(&runtime);
+    drop(dropped);
+    assert_eq!(run_on(&runtime, cancelled.cancel()), None);
+    assert_eq!(run_on(&runtime, async { 7 }), 7);
+}
+
+#[test]
+fn the_panic_of_a_future_whose_task_is_cancelled_can_stop_a_turn() {
+    let runtime = resuming();
+    let task = runtime.spawn(DropPanics(Some(Poll::Pending)));
+    settle(&runtime);
+    drop(task);
+    let text = panic_text(|| runtime.turn(Some(Duration::ZERO)));
+    assert_eq!(text, "the destructor's panic");
+    settle(&runtime);
+}
+
+#[test]
+fn the_panic_of_a_future_that_is_dropped_at_its_end_reaches_the_awaiter() {
+    let runtime = resuming();
+    let task = runtime.spawn(DropPanics(Some(Poll::Ready(()))));
+    assert_eq!(panic_text(|| run_on(&runtime, task)), "the destructor's panic");
+    settle(&runtime);
+}
+
+#[test]
+fn of_the_panics_of_a_poll_and_of_the_drop_after_it_the_first_reaches_the_awaiter() {
+    let runtime = runtime();
+    let task = runtime.spawn(DropPanics(None));
+    assert_eq!(panic_text(|| run_on(&runtime, task)), "the poll's panic");
+}
+
+#[test]
+fn futures_that_panic_as_their_runtime_is_dropped_keep_no_other_from_being_dropped() {
+    for wanted in [runtime(), resuming()] {
+        let held = Rc::new(());
+        for _ in 0..3 {
+            wanted.spawn(DropPanics(Some(Poll::Pending))).detach();
+            let held = Rc::clone(&held);
+            let waits = async move {
+                let _held = held;
+                pending::<()>().await
+            };
+            wanted.spawn(waits).detach();
+        }
+        settle(&wanted);
+        wanted.spawn(DropPanics(Some(Poll::Pending))).detach();
+        drop(wanted);
+        assert_eq!(Rc::strong_count(&held), 1);
+    }
 }
 
 #[test]
