@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures::channel::oneshot;
 use selkie::{Async, Builder, Runtime, Timer, Turn, sleep, sleep_until, yield_now};
 
-use crate::util::{DEADLINE, build, run_on, runtime, settle};
+use crate::util::{DEADLINE, build, run_on, runtime, settle, turn_until};
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -256,9 +256,11 @@ fn turns_and_block_on_can_be_mixed() {
     });
     runtime.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(count.get(), 1);
-    run_on(&runtime, sleep(SHORT));
-    let before = count.get();
-    assert!(before > 1);
-    run_on(&runtime, task);
+    run_on(&runtime, async {
+        while count.get() < 3 {
+            yield_now().await;
+        }
+    });
+    turn_until(&runtime, || task.is_finished());
     assert_eq!(count.get(), 4);
 }
