@@ -233,6 +233,18 @@ fn awaiting_a_task_whose_runtime_is_gone_says_so() {
 }
 
 #[test]
+fn who_awaits_a_task_as_its_runtime_goes_is_woken_and_told() {
+    let inner = runtime();
+    let task = inner.spawn(pending::<()>());
+    let outer = runtime();
+    let awaiter = outer.spawn(task);
+    run_on(&outer, yield_now());
+    drop(inner);
+    let text = panic_text(|| run_on(&outer, awaiter));
+    assert_eq!(text, "the awaited task is gone: its runtime was dropped before it ended");
+}
+
+#[test]
 fn cancelling_a_task_whose_runtime_is_gone_returns_nothing() {
     let task = runtime().spawn(pending::<()>());
     assert_eq!(run(task.cancel()), None);

@@ -1,8 +1,10 @@
 //! Tasks, wakers and remotes on other threads than the runtime's. What is not `Send` is polled
 //! and dropped on the runtime's thread, wherever its wakers and handles are.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, Ready, poll_fn};
 use std::marker::PhantomData;
+use std::os::unix::net::UnixStream;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,7 +15,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use futures::channel::oneshot;
 use futures::executor::block_on;
-use selkie::{Remote, Runtime, Task, spawn, yield_now};
+use selkie::{Async, Builder, Remote, Runtime, Task, Timer, spawn, yield_now};
 
 use crate::util::{OnDrop, panic_text, run, run_on, runtime, turn_until};
 
@@ -97,6 +99,25 @@ fn elsewhere<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     thread::scope(|scope| scope.spawn(f).join().expect("the other thread does not panic"))
 }
 
+/// Which of these it means is ambiguous, and so does not compile, for a type that is `Send`.
+trait NotSend<Marker> {
+    fn check() {}
+}
+impl<T: ?Sized> NotSend<()> for T {}
+impl<T: ?Sized + Send> NotSend<u8> for T {}
+
+#[test]
+fn what_belongs_to_a_thread_does_not_leave_it_and_what_does_not_may() {
+    fn may_leave<T: Send + Sync>() {}
+    <Runtime as NotSend<_>>::check();
+    <Async<UnixStream> as NotSend<_>>::check();
+    <Timer as NotSend<_>>::check();
+    <Task<Rc<()>> as NotSend<_>>::check();
+    may_leave::<Task<()>>();
+    may_leave::<Remote>();
+    may_leave::<Builder>();
+}
+
 #[test]
 fn a_task_can_be_awaited_on_another_thread() {
     let runtime = runtime();
@@ -111,7 +132,7 @@ fn a_task_can_be_awaited_on_another_thread() {
 #[test]
 fn a_panic_reaches_an_awaiter_on_another_thread() {
     let runtime = runtime();
-    let task = runtime.spawn(async { std::panic::resume_unwind(Box::new("across")) });
+    let task = runtime.spawn(async { resume_unwind(Box::new("across")) });
     let awaiter = Beside::start(&runtime, || panic_text(|| block_on::<Task<()>>(task)));
     assert_eq!(awaiter.join(&runtime), "across");
 }
@@ -194,6 +215,14 @@ fn a_remote_spawns_a_future_that_is_not_send_from_another_thread() {
         })
     });
     assert_eq!(run_on(&runtime, task.unwrap()), (7, here()));
+}
+
+#[test]
+fn a_closure_that_panics_on_the_runtimes_thread_reaches_the_awaiter() {
+    let runtime = runtime();
+    let spawned = runtime.remote().spawn(|| -> Ready<()> { resume_unwind(Box::new("made badly")) });
+    let awaiter = Beside::start(&runtime, || panic_text(|| block_on(spawned.unwrap())));
+    assert_eq!(awaiter.join(&runtime), "made badly");
 }
 
 #[test]
