@@ -34,8 +34,8 @@ use crate::reactor::Direction;
 /// and [`AsyncWrite`]. For all the rest there is [`read_with`](Self::read_with) and
 /// [`write_with`](Self::write_with): try a non-blocking operation, and wait while it would block.
 ///
-/// [`AsyncRead`]: futures::io::AsyncRead
-/// [`AsyncWrite`]: futures::io::AsyncWrite
+/// [`AsyncRead`]: futures_io::AsyncRead
+/// [`AsyncWrite`]: futures_io::AsyncWrite
 pub struct Async<T> {
     // Before `io`: it is taken out of the selector first.
     registration: Registration,

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::io::{AsyncRead, AsyncWrite};
+use futures_io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown,
@@ -149,7 +149,7 @@ where
     /// Shuts the write side of a socket down: the peer reads the end of file, and what it still
     /// sends can be read. What is no socket is flushed.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        futures::ready!(self.as_mut().poll_flush(cx))?;
+        std::task::ready!(self.as_mut().poll_flush(cx))?;
         Poll::Ready(match shutdown(self.get_ref().as_fd(), Shutdown::Write) {
             // Not a socket, or one whose peer is gone already.
             Ok(()) | Err(Errno::NOTSOCK | Errno::NOTCONN) => Ok(()),

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
+use futures_core::Stream;
 
 use super::Timer;
 

@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
-use futures::stream::FusedStream;
+use futures_core::{FusedStream, Stream};
 
 use crate::runtime::{Deadline, current_reactor};
 
