@@ -182,6 +182,22 @@ fn a_turn_counts_the_sources_that_had_events() {
 
 #[test]
 #[cfg_attr(miri, ignore = "needs a socket")]
+fn a_turn_that_finds_events_and_ready_tasks_fires_the_timers_that_are_due() {
+    let runtime = runtime();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let near = runtime.enter(|| Async::new(near)).unwrap();
+    let reader = runtime.spawn(async move { near.readable().await });
+    settle(&runtime);
+    let timer = runtime.spawn(sleep_until(Instant::now()));
+    assert_eq!(counts(&runtime), (0, 0, 1, false));
+    far.write_all(b"x").unwrap();
+    let ready = runtime.spawn(async {});
+    assert_eq!(counts(&runtime), (1, 1, 3, false));
+    assert!(reader.is_finished() && timer.is_finished() && ready.is_finished());
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "needs a socket")]
 fn a_turn_takes_at_most_as_many_events_as_the_builder_says() {
     for capacity in [1, 2, 3] {
         let builder = Builder::new().event_capacity(NonZeroUsize::new(capacity).unwrap());
@@ -228,6 +244,15 @@ fn a_notification_between_turns_ends_the_next_one_and_no_other() {
     assert_eq!(runtime.turn(None).unwrap(), Turn::default());
     let (_, elapsed) = timed(&runtime, Some(SHORT));
     assert!(elapsed >= SHORT, "it ended another turn after {elapsed:?}");
+}
+
+#[test]
+fn a_notification_inside_a_turn_ends_the_next_one() {
+    let runtime = runtime();
+    let remote = runtime.remote();
+    runtime.spawn(async move { remote.notify() }).detach();
+    assert_eq!(counts(&runtime), (0, 0, 1, false));
+    assert!(timed(&runtime, Some(DEADLINE)).1 < DEADLINE);
 }
 
 #[test]
