@@ -8,11 +8,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
-use futures::future::select;
+use futures::future::{join_all, select};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use selkie::selector::BackendKind;
@@ -238,6 +239,36 @@ fn a_runtime_inside_another_one_hears_of_other_threads() {
         assert_eq!(run(drive_and_keep_time(inner, done)), 5);
         spawner.join().unwrap();
     });
+}
+
+/// Asks another thread, again and again, and goes on with its answers.
+async fn ask_around(rounds: usize) -> usize {
+    let (requests, received) = mpsc::channel::<oneshot::Sender<usize>>();
+    let answering = thread::spawn(move || {
+        for (number, request) in received.into_iter().enumerate() {
+            request.send(number).unwrap();
+        }
+    });
+    for expected in 0..rounds {
+        let (sender, receiver) = oneshot::channel();
+        requests.send(sender).unwrap();
+        assert_eq!(receiver.await, Ok(expected));
+    }
+    drop(requests);
+    answering.join().unwrap();
+    rounds
+}
+
+#[test]
+fn no_wake_is_lost_by_a_runtime_inside_another_one() {
+    for kind in BackendKind::ALL {
+        on_each(|inner| {
+            let outer = Builder::new().backend(*kind).build().unwrap();
+            let tasks = [(); 3].map(|()| inner.spawn(ask_around(1_000)));
+            let all = inner.spawn(join_all(tasks));
+            assert_eq!(run_on(&outer, drive_and_keep_time(inner, all)), [1_000; 3]);
+        });
+    }
 }
 
 #[test]
