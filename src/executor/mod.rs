@@ -91,9 +91,8 @@ impl Executor {
 
     /// Moves what came from other threads to the end of the queue.
     pub(crate) fn accept_remote(&self) {
-        if self.shared.inbox.has_items() {
-            self.queue.borrow_mut().extend(self.shared.inbox.take());
-        }
+        let items = self.shared.inbox.take();
+        self.queue.borrow_mut().extend(items);
     }
 
     /// The next task that can go on.

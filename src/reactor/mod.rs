@@ -35,7 +35,7 @@ use self::alarm::Alarm;
 use self::budget::Budget;
 use self::source::SourceSelector;
 use crate::interest::Interest;
-use crate::selector::{Backend, Events, Mode, Notifier};
+use crate::selector::{Backend, Events, Key, Mode, Notifier};
 use crate::timers::{TimerKey, Timers};
 
 /// The I/O and the clock of one runtime.
@@ -147,13 +147,19 @@ impl Reactor {
     /// Stops watching. Whoever still waits is woken, to find that there is nothing to wait for.
     pub(crate) fn unregister(&self, source: &Source) {
         let Some(key) = source.key() else { return };
-        source.set_key(None);
+        let mut left_behind = Vec::new();
+        self.forget(key, &mut left_behind);
+        wake_all(&mut left_behind);
+    }
+
+    /// Takes a registration out, and moves the wakers of whoever waits to `left_behind`.
+    fn forget(&self, key: Key, left_behind: &mut Vec<Waker>) {
         // Gone in any case: the only error is that it was gone before.
         let registration = self.selector.borrow_mut().unregister(key);
-        let mut left_behind = Vec::new();
-        source.take_waiters(&mut left_behind);
-        drop(registration);
-        wake_all(&mut left_behind);
+        if let Ok(Some(source)) = registration.map(|registration| registration.data) {
+            source.set_key(None);
+            source.take_waiters(left_behind);
+        }
     }
 
     /// Waits until `direction` is worth trying; returns the tick to [`Source::clear`] it with.
@@ -347,13 +353,7 @@ impl Reactor {
         let mut left_behind = self.due.take();
         left_behind.extend(self.timers.take().into_values());
         let keys: Vec<_> = self.selector.borrow().iter().map(|(key, _)| key).collect();
-        for key in keys {
-            let registration = self.selector.borrow_mut().unregister(key);
-            if let Ok(Some(source)) = registration.map(|registration| registration.data) {
-                source.set_key(None);
-                source.take_waiters(&mut left_behind);
-            }
-        }
+        keys.into_iter().for_each(|key| self.forget(key, &mut left_behind));
         wake_all(&mut left_behind);
     }
 }

@@ -1,6 +1,5 @@
 //! Layer 3: how a runtime is to be.
-//! Imports `reactor` and `selector`. Invariant: every default has its reason
-//! beside it.
+//! Imports `reactor` and `selector`. Invariant: every default has its reason beside it.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 

@@ -1,6 +1,6 @@
 //! Layer 3: the thread's pointer to its current runtime, the crate's only static.
-//! Imports `inner`. Invariant: set exactly while a turn, a
-//! `block_on` or an `enter` of that runtime is on the stack, in a panic too.
+//! Imports `inner`. Invariant: set exactly while a turn, a `block_on` or an `enter` of that runtime
+//! is on the stack, in a panic too.
 
 use std::cell::RefCell;
 use std::mem;
