@@ -17,7 +17,7 @@
 //! [`WRITE_CLOSED`]: crate::Readiness::WRITE_CLOSED
 //! [`ERROR`]: crate::Readiness::ERROR
 
-// Layer 1: keeps the map of registrations and asks a back end. Imports `interest`.
+// Layer 1: keeps the map of registrations, which `select` asks a back end for. Imports `interest`.
 // Invariant: an entry is in `entries` and `by_fd`, or in neither; the source of an entry is
 // never lent mutably, so its descriptor is the one that was registered.
 
@@ -28,13 +28,13 @@ mod events;
 mod key;
 mod lookup;
 mod notifier;
+mod select;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use slotmap::{DefaultKey, SlotMap};
 
@@ -48,7 +48,6 @@ pub use notifier::Notifier;
 
 use crate::interest::Interest;
 use backend::watched;
-use deadline::Deadline;
 use events::Batch;
 use key::SelectorId;
 
@@ -129,13 +128,6 @@ enum KernelSet {
     MayHaveOrphans,
     /// It was made anew and an error came in between: registrations are missing in it.
     Incomplete,
-}
-
-/// Whether a batch had events of registrations that are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Orphans {
-    None,
-    Seen,
 }
 
 /// True if the system has no registration of a descriptor.
@@ -286,101 +278,6 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             self.kernel_set = KernelSet::MayHaveOrphans;
         }
         Ok(entry.key)
-    }
-
-    /// Blocks until a source is ready or `timeout` has elapsed (`None`: for ever; zero: polls).
-    ///
-    /// Fills `events`, and returns an iterator over them: each ready key once, with what
-    /// happened. None at all means the timeout, or a [`Notifier`]. The timeout is never cut
-    /// short, and is exact to what the system can count.
-    ///
-    /// # Errors
-    /// As `epoll_wait(2)`, except `EINTR`, which is retried to the same deadline (PEP 475). No
-    /// event is lost by an error.
-    pub fn select<'e>(
-        &mut self,
-        events: &'e mut Events,
-        timeout: Option<Duration>,
-    ) -> io::Result<Iter<'e>> {
-        self.follow(&events.batch);
-        if self.kernel_set == KernelSet::Incomplete {
-            self.register_all_anew()?;
-        }
-        let deadline = Deadline::after(timeout);
-        let mut remaining = timeout;
-        loop {
-            events.ready.clear();
-            match self.backend.wait(&mut events.ready, remaining) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    remaining = deadline.remaining();
-                    continue;
-                }
-                result => result?,
-            }
-            let orphans = self.deliver(events);
-            if !events.is_empty() || events.ready.is_notified() {
-                break;
-            }
-            if orphans == Orphans::Seen && self.kernel_set == KernelSet::MayHaveOrphans {
-                self.register_all_anew()?;
-            }
-            remaining = deadline.remaining();
-            if remaining == Some(Duration::ZERO) {
-                break;
-            }
-        }
-        Ok(events.iter())
-    }
-
-    /// Makes `batch` the one that this select fills and that unregistering strikes keys out of.
-    ///
-    /// Others stay followed while somebody has them: a loop body may select into another buffer
-    /// and go on with the walk that it is part of.
-    fn follow(&mut self, batch: &Arc<Batch>) {
-        batch.start(self.id);
-        if self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
-            return;
-        }
-        let is_held = |batch: &Arc<Batch>| Arc::strong_count(batch) > 1;
-        self.batches.retain(|other| {
-            !Arc::ptr_eq(other, batch) && is_held(other) && other.owner() == self.id
-        });
-        self.batches.push(Arc::clone(batch));
-    }
-
-    /// Moves what the back end found into the batch: tokens become keys, stale ones are
-    /// dropped, and the rest is masked by the interest.
-    fn deliver(&mut self, events: &Events) -> Orphans {
-        let mut orphans = Orphans::None;
-        for &(token, readiness) in events.ready.as_slice() {
-            let Some(entry) = self.entries.get_mut(token.slot()) else {
-                orphans = Orphans::Seen;
-                continue;
-            };
-            let readiness = readiness.masked_by(entry.key.interest);
-            if !readiness.is_empty() {
-                entry.armed = entry.key.mode != Mode::Oneshot;
-                entry.position = events.batch.push(token, readiness, entry.position);
-            }
-        }
-        orphans
-    }
-
-    /// Rids the system's set of registrations that cannot be named any more.
-    fn register_all_anew(&mut self) -> io::Result<()> {
-        self.backend.reset()?;
-        self.kernel_set = KernelSet::Incomplete;
-        for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.armed) {
-            let SelectorKey { interest, mode, .. } = entry.key;
-            match self.backend.register(Token::of(slot), watched(entry.fd), interest, mode) {
-                // Closed behind our back as well: silent from now on, as epoll has it.
-                Err(error)
-                    if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {}
-                result => result?,
-            }
-        }
-        self.kernel_set = KernelSet::InStep;
-        Ok(())
     }
 
     /// Refuses what no back end, or not this one, can watch.

@@ -13,6 +13,7 @@ mod bad_input;
 mod batch;
 mod closed_behind;
 mod descriptors;
+mod each;
 mod hang_up;
 mod many;
 mod modes;
