@@ -46,8 +46,8 @@ impl Default for Budget {
 impl Budget {
     /// The next task is about to be polled: it has this many operations.
     #[inline]
-    pub(crate) fn refill(&self, operations: u32) {
-        self.left.set(operations.into());
+    pub(crate) fn refill(&self, operations: u64) {
+        self.left.set(operations);
     }
 
     /// Begins a batch of polls; at its end, when the guard is dropped, the limit is lifted.
@@ -57,9 +57,8 @@ impl Budget {
 
     /// How many operations the poll that has ended has used of those it was given.
     #[inline]
-    pub(crate) fn used_of(&self, given: u32) -> u32 {
-        // Never more left than given: the limit is lifted only between batches.
-        given.saturating_sub(u32::try_from(self.left.get()).unwrap_or(given))
+    pub(crate) fn used_of(&self, given: u64) -> u64 {
+        given.saturating_sub(self.left.get())
     }
 
     /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who

@@ -46,6 +46,8 @@ pub(crate) struct Reactor {
     alarm: Option<Alarm>,
     /// Scratch: the wakers of this turn.
     due: Cell<Vec<Waker>>,
+    /// Scratch: the oneshots that have fired in this turn.
+    fired: Cell<Vec<Key>>,
     arming: Arming,
     reports_read_closed: bool,
     state: Cell<State>,
@@ -93,7 +95,8 @@ impl Reactor {
             events: RefCell::new(Events::with_capacity(event_capacity)),
             timers: RefCell::new(Timers::new()),
             alarm,
-            due: Cell::new(Vec::new()),
+            due: Cell::default(),
+            fired: Cell::default(),
             arming: if has_edges { Arming::Once } else { Arming::FollowsWaiters },
             reports_read_closed,
             state: Cell::new(State::BetweenTurns),
@@ -176,7 +179,10 @@ impl Reactor {
     ) -> Poll<io::Result<Tick>> {
         match source.ready(direction) {
             Some(tick) => Poll::Ready(Ok(tick)),
-            None => self.wait_for(source, direction, id, cx),
+            None => match self.wait_for(source, direction, id, cx.waker()) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            },
         }
     }
 
@@ -185,20 +191,19 @@ impl Reactor {
         source: &Source,
         direction: Direction,
         id: Option<WaiterId>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Tick>> {
+        waker: &Waker,
+    ) -> io::Result<()> {
         if self.state.get() == State::Closed {
-            return Poll::Ready(Err(closed()));
+            return Err(closed());
         }
         let waiters = source.waiters(direction);
-        if !waiters.has(id, cx.waker()) {
-            let waker = cx.waker().clone();
-            drop(waiters.put(id, waker));
+        if !waiters.has(id, waker) {
+            drop(waiters.put(id, waker.clone()));
         }
-        if self.arming == Arming::FollowsWaiters {
-            self.arm(source)?;
+        match self.arming {
+            Arming::Once => Ok(()),
+            Arming::FollowsWaiters => self.arm(source),
         }
-        Poll::Pending
     }
 
     /// A name for a waiter that may leave.
@@ -258,28 +263,22 @@ impl Reactor {
                 Some(timeout.map_or(until, |timeout| timeout.min(until)))
             }
         };
-        let mut selector = self.selector.borrow_mut();
-        let mut events = self.events.borrow_mut();
         let mut count = 0;
-        for (key, readiness) in selector.select(&mut events, timeout)? {
+        let mut fired = self.fired.take();
+        let mut selector = self.selector.borrow_mut();
+        let events = &mut self.events.borrow_mut();
+        let selected = selector.select_each(events, timeout, |key, source, readiness| {
             // The alarm has no source: to have been woken is all it wants.
-            let Some(Some(source)) = selector.get(key).map(|key| &key.data) else { continue };
+            let Some(source) = source else { return };
             count += 1;
             source.deliver(readiness, due);
             if self.arming == Arming::FollowsWaiters {
-                let source = Rc::clone(source);
-                source.set_armed(Interest::empty());
-                let wanted = source.wanted();
-                if !wanted.is_empty() {
-                    match selector.modify(key, wanted) {
-                        Ok(()) => source.set_armed(wanted),
-                        // Whoever waits tries to arm it again, and is told the error.
-                        Err(_) => source.take_waiters(due),
-                    }
-                }
+                fired.push(key);
             }
-        }
-        Ok(count)
+        });
+        fired.drain(..).for_each(|key| arm_again(&mut selector, key, due));
+        self.fired.set(fired);
+        selected.map(|()| count)
     }
 
     fn collect_timers(&self, due: &mut Vec<Waker>) {
@@ -355,6 +354,20 @@ impl Reactor {
         let keys: Vec<_> = self.selector.borrow().iter().map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.forget(key, &mut left_behind));
         wake_all(&mut left_behind);
+    }
+}
+
+/// Has the system watch a oneshot again that has fired, if somebody still waits for it.
+fn arm_again(selector: &mut SourceSelector, key: Key, due: &mut Vec<Waker>) {
+    let Some(source) = selector.get(key).and_then(|key| key.data.clone()) else { return };
+    source.set_armed(Interest::empty());
+    let wanted = source.wanted();
+    if !wanted.is_empty() {
+        match selector.modify(key, wanted) {
+            Ok(()) => source.set_armed(wanted),
+            // Whoever waits tries to arm it again, and is told the error.
+            Err(_) => source.take_waiters(due),
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct Tick(u32);
 ///
 /// Each direction:
 /// Ready ─`WouldBlock`: clear→ Empty ─put→ Waiting ─deliver→ Ready.
+/// So nobody waits for what is ready.
 /// It begins as Ready, since to try is cheaper than to ask.
 #[derive(Default)]
 pub(crate) struct Source {
@@ -149,9 +150,10 @@ impl Source {
         for direction in Direction::BOTH {
             if readiness.intersects(direction.interest().into()) {
                 let side = self.side(direction);
-                side.ready.set(true);
                 side.tick.set(Tick(side.tick.get().0.wrapping_add(1)));
-                side.waiters.take_into(due);
+                if !side.ready.replace(true) {
+                    side.waiters.take_into(due);
+                }
             }
         }
     }
@@ -189,8 +191,10 @@ mod tests {
     #[test]
     fn an_event_wakes_its_own_direction_only() {
         let source = Source::default();
-        source.waiters(Direction::Read).put(None, Waker::noop().clone());
-        source.waiters(Direction::Write).put(None, Waker::noop().clone());
+        for direction in Direction::BOTH {
+            source.clear(direction, source.ready(direction).expect("tried first"));
+            source.waiters(direction).put(None, Waker::noop().clone());
+        }
         assert_eq!(source.wanted(), Interest::READ | Interest::WRITE);
         assert_eq!(deliver(&source, Readiness::WRITE), 1);
         assert_eq!(source.wanted(), Interest::READ);

@@ -3,6 +3,7 @@
 //! waker is there twice. Nothing here calls, clones or drops a waker; what leaves, is returned.
 
 use std::cell::{Cell, RefCell};
+use std::iter;
 use std::mem;
 use std::num::NonZeroU32;
 use std::task::Waker;
@@ -12,7 +13,8 @@ use std::task::Waker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterId(NonZeroU32);
 
-/// The wakers of one direction. The first one has its own place, since mostly there is no other.
+/// The wakers of one direction. The first one has its own place, since mostly there is no other:
+/// while that is free, nobody waits.
 #[derive(Default)]
 pub(super) struct Waiters {
     first: Cell<Option<Waiter>>,
@@ -36,7 +38,7 @@ impl Waiters {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         let first = self.first.take();
-        let is_empty = first.is_none() && self.rest.borrow().is_empty();
+        let is_empty = first.is_none();
         self.first.set(first);
         is_empty
     }
@@ -51,52 +53,45 @@ impl Waiters {
     /// True if the event would reach this waiter with this waker as it is.
     #[inline]
     pub(super) fn has(&self, id: Option<WaiterId>, waker: &Waker) -> bool {
-        let is_first = match self.first.take() {
-            None => false,
-            Some(first) => {
-                let is_first = first.is(id, waker);
-                self.first.set(Some(first));
-                is_first
-            }
-        };
+        let Some(first) = self.first.take() else { return false };
+        let is_first = first.is(id, waker);
+        self.first.set(Some(first));
         is_first || self.rest.borrow().iter().any(|waiter| waiter.is(id, waker))
     }
 
     /// Adds a waiter, or gives a named one another waker. Returns the waker it replaces.
     #[inline]
     pub(super) fn put(&self, id: Option<WaiterId>, waker: Waker) -> Option<Waker> {
-        match self.first.take() {
-            None if self.rest.borrow().is_empty() => {
-                self.first.set(Some(Waiter { id, waker }));
-                None
-            }
-            first => self.put_beside(first, Waiter { id, waker }),
-        }
+        let first = self.first.replace(Some(Waiter { id, waker }))?;
+        self.put_beside(first)
     }
 
+    /// Puts the one back whose place the latest waiter has taken.
     #[cold]
-    fn put_beside(&self, mut first: Option<Waiter>, waiter: Waiter) -> Option<Waker> {
+    fn put_beside(&self, mut first: Waiter) -> Option<Waker> {
+        let latest = self.first.take()?;
         let mut rest = self.rest.borrow_mut();
-        let same = |other: &&mut Waiter| waiter.id.is_some() && waiter.id == other.id;
-        let replaced = match first.iter_mut().chain(rest.iter_mut()).find(same) {
-            Some(known) => Some(mem::replace(&mut known.waker, waiter.waker)),
+        let same = |other: &&mut Waiter| latest.id.is_some() && latest.id == other.id;
+        let replaced = match iter::once(&mut first).chain(rest.iter_mut()).find(same) {
+            Some(known) => Some(mem::replace(&mut known.waker, latest.waker)),
             None => {
-                rest.push(waiter);
+                rest.push(latest);
                 None
             }
         };
-        self.first.set(first);
+        self.first.set(Some(first));
         replaced
     }
 
     /// Removes a named waiter and returns its waker.
     pub(super) fn remove(&self, id: WaiterId) -> Option<Waker> {
-        let first = self.first.take();
-        if first.as_ref().is_some_and(|waiter| waiter.id == Some(id)) {
-            return first.map(|waiter| waiter.waker);
-        }
-        self.first.set(first);
+        let first = self.first.take()?;
         let mut rest = self.rest.borrow_mut();
+        if first.id == Some(id) {
+            self.first.set(rest.pop());
+            return Some(first.waker);
+        }
+        self.first.set(Some(first));
         let index = rest.iter().position(|waiter| waiter.id == Some(id))?;
         Some(rest.swap_remove(index).waker)
     }
@@ -106,9 +101,9 @@ impl Waiters {
     pub(super) fn take_into(&self, due: &mut Vec<Waker>) {
         if let Some(waiter) = self.first.take() {
             due.push(waiter.waker);
-        }
-        if !self.rest.borrow().is_empty() {
-            self.take_rest_into(due);
+            if !self.rest.borrow().is_empty() {
+                self.take_rest_into(due);
+            }
         }
     }
 

@@ -99,8 +99,8 @@ impl Runtime {
         let inner = Inner {
             executor: Rc::new(Executor::new(shared)),
             reactor: Rc::new(reactor),
-            polls_per_turn: builder.polls_per_turn.get(),
-            operations_per_poll: builder.operations_per_poll.get(),
+            polls_per_turn: builder.polls_per_turn.get().into(),
+            operations_per_poll: builder.operations_per_poll.get().into(),
             is_running: Cell::new(false),
         };
         Ok(Self { inner: Rc::new(inner), descriptor })
