@@ -7,15 +7,17 @@
 //! TCP. The loop has one buffer, each task one of its own, as one writes them: with a thousand
 //! connections, the long messages show what that costs in cache misses.
 
+#[path = "../examples/echo/explicit.rs"]
+mod explicit;
 mod support;
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use explicit::SelectServer;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use selkie::{Async, DefaultSelector, Events, Interest, Key, Readiness, Runtime};
-use socket2::Socket;
+use selkie::{Async, Runtime};
 use support::load::{Load, Round};
 use support::{Bench, Sides, cpu_time, may_have_descriptors};
 
@@ -36,119 +38,11 @@ const ROUNDS: [Round; 4] = [
 trait Server {
     fn address(&self) -> SocketAddr;
 
-    /// Serves who is ready, and does not wait.
-    fn turn(&mut self) -> io::Result<()>;
+    /// Waits at most `timeout` and serves who is ready; returns 0 if nobody was.
+    fn turn(&mut self, timeout: Duration) -> io::Result<usize>;
 }
 
-fn listen() -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-/// The first skin.
-struct Explicit {
-    handler: Handler,
-    events: Events,
-    address: SocketAddr,
-}
-
-struct Handler {
-    selector: DefaultSelector<Socket, Role>,
-    buffer: Vec<u8>,
-}
-
-/// Our own data on each key.
-enum Role {
-    Listener,
-    Connection { unsent: Vec<u8> },
-}
-
-impl Explicit {
-    fn bind() -> io::Result<Self> {
-        let (listener, address) = listen()?;
-        let mut selector = DefaultSelector::new()?;
-        selector.register(listener.into(), Interest::READ, Role::Listener)?;
-        let handler = Handler { selector, buffer: vec![0; BUFFER] };
-        Ok(Self { handler, events: Events::new(), address })
-    }
-}
-
-impl Handler {
-    fn handle(&mut self, key: Key, readiness: Readiness) -> io::Result<()> {
-        match &self.selector[key].data {
-            Role::Listener => self.accept(key),
-            Role::Connection { .. } if readiness.is_writable() => self.send(key),
-            Role::Connection { .. } => self.echo(key),
-        }
-    }
-
-    fn accept(&mut self, listener: Key) -> io::Result<()> {
-        let (connection, _peer) = self.selector[listener].source.accept()?;
-        connection.set_nonblocking(true)?;
-        connection.set_tcp_nodelay(true)?;
-        let role = Role::Connection { unsent: Vec::new() };
-        self.selector.register(connection, Interest::READ, role)?;
-        Ok(())
-    }
-
-    fn echo(&mut self, key: Key) -> io::Result<()> {
-        let mut connection = &self.selector[key].source;
-        let count = match connection.read(&mut self.buffer) {
-            Ok(0) => return self.selector.unregister(key).map(drop),
-            count => count?,
-        };
-        let sent = sent_at_once(connection.write(&self.buffer[..count]))?;
-        if sent < count
-            && let Some(Role::Connection { unsent }) = self.selector.get_mut(key)
-        {
-            unsent.extend_from_slice(&self.buffer[sent..count]);
-            self.selector.modify(key, Interest::WRITE)?;
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, key: Key) -> io::Result<()> {
-        let registered = &self.selector[key];
-        let Role::Connection { unsent } = &registered.data else { return Ok(()) };
-        let sent = sent_at_once((&registered.source).write(unsent))?;
-        if let Some(Role::Connection { unsent }) = self.selector.get_mut(key) {
-            unsent.drain(..sent);
-            if unsent.is_empty() {
-                self.selector.modify(key, Interest::READ)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Server for Explicit {
-    fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn turn(&mut self) -> io::Result<()> {
-        let Self { handler, events, .. } = self;
-        for (key, readiness) in handler.selector.select(events, Some(Duration::ZERO))? {
-            match handler.handle(key, readiness) {
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                _done_or_spurious => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How much was written, which is nothing where writing would have blocked.
-fn sent_at_once(written: io::Result<usize>) -> io::Result<usize> {
-    match written {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        result => result,
-    }
-}
-
-/// The second skin.
+/// The second skin, as the example has it but for its buffer.
 struct Tasks {
     runtime: Runtime,
     address: SocketAddr,
@@ -156,8 +50,9 @@ struct Tasks {
 
 impl Tasks {
     fn bind() -> io::Result<Self> {
-        let (runtime, (listener, address)) = (Runtime::new()?, listen()?);
-        let listener = runtime.enter(|| Async::new_nonblocking(listener))?;
+        let runtime = Runtime::new()?;
+        let listener = runtime.enter(|| Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = listener.get_ref().local_addr()?;
         runtime
             .spawn(async move {
                 loop {
@@ -173,7 +68,7 @@ impl Tasks {
     }
 }
 
-async fn echo(mut connection: Async<std::net::TcpStream>) -> io::Result<()> {
+async fn echo(mut connection: Async<TcpStream>) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
         let count = connection.read(&mut buffer).await?;
@@ -189,8 +84,8 @@ impl Server for Tasks {
         self.address
     }
 
-    fn turn(&mut self) -> io::Result<()> {
-        self.runtime.turn(Some(Duration::ZERO)).map(drop)
+    fn turn(&mut self, timeout: Duration) -> io::Result<usize> {
+        self.runtime.turn(Some(timeout)).map(|turn| turn.events + turn.polls)
     }
 }
 
@@ -202,7 +97,8 @@ struct Conversation {
 
 impl Conversation {
     fn new(mut server: Box<dyn Server>, connections: usize) -> io::Result<Self> {
-        let load = Load::connect(server.address(), connections, || server.turn())?;
+        let load =
+            Load::connect(server.address(), connections, || server.turn(Duration::ZERO).map(drop))?;
         Ok(Self { load, server })
     }
 
@@ -213,9 +109,9 @@ impl Conversation {
         let mut whole = Duration::ZERO;
         for _ in 0..rounds {
             load.round(round, || {
-                let mut turn = Ok(());
-                whole += cpu_time(|| turn = server.turn());
-                turn
+                let mut turn = Ok(0);
+                whole += cpu_time(|| turn = server.turn(Duration::ZERO));
+                turn.map(drop)
             })?;
         }
         Ok(whole.mul_f64(messages as f64 / (rounds * load.messages(round)) as f64))
@@ -230,7 +126,7 @@ fn main() -> io::Result<()> {
         if !may_have_descriptors(4 * connections as u64 + 50, &name) {
             continue;
         }
-        let mut explicit = Conversation::new(Box::new(Explicit::bind()?), connections)?;
+        let mut explicit = Conversation::new(Box::new(SelectServer::bind(BUFFER)?), connections)?;
         let mut tasks = Conversation::new(Box::new(Tasks::bind()?), connections)?;
         for round in ROUNDS {
             let mut sides = Sides::new(format!("{name}, {} x {} B", round.outstanding, round.size));

@@ -1,10 +1,10 @@
 //! The first skin: the echo server as an explicit select loop, of which `turn` is one go.
+//! `benches/echo.rs` measures this one, too.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use selkie::selector::Backend;
 use selkie::{DefaultSelector, Events, Interest, Key, Readiness};
 use socket2::Socket;
 
@@ -19,6 +19,8 @@ pub struct SelectServer {
 /// All but the events, so that it may change while they are walked.
 struct Echo {
     selector: DefaultSelector<Socket, Role>,
+    /// One for all connections: on one thread, one is read at a time.
+    buffer: Vec<u8>,
 }
 
 /// Our own data on each key.
@@ -28,18 +30,15 @@ enum Role {
 }
 
 impl SelectServer {
-    pub fn bind() -> io::Result<Self> {
+    /// Listens on a free port; reads up to `buffer` bytes at once.
+    pub fn bind(buffer: usize) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let mut selector = DefaultSelector::new()?;
         selector.register(listener.into(), Interest::READ, Role::Listener)?;
-        Ok(Self { echo: Echo { selector }, events: Events::new(), address })
-    }
-
-    /// What asks the system for readiness.
-    pub fn backend(&self) -> &'static str {
-        self.echo.selector.backend().name()
+        let echo = Echo { selector, buffer: vec![0; buffer] };
+        Ok(Self { echo, events: Events::new(), address })
     }
 }
 
@@ -62,14 +61,13 @@ impl Echo {
     }
 
     fn echo(&mut self, key: Key) -> io::Result<()> {
-        let mut buffer = [0; 4096];
         let mut connection = &self.selector[key].source;
-        let count = connection.read(&mut buffer)?;
+        let count = connection.read(&mut self.buffer)?;
         if count == 0 {
             self.selector.unregister(key)?;
             return Ok(());
         }
-        let bytes = &buffer[..count];
+        let bytes = &self.buffer[..count];
         let sent = sent_at_once(connection.write(bytes))?;
         if sent < count
             && let Some(Role::Connection { unsent }) = self.selector.get_mut(key)

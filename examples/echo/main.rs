@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use explicit::SelectServer;
+use selkie::selector::BackendKind;
 use tasks::TaskServer;
 
 /// An echo server without a loop of its own: whoever has it drives it, turn by turn.
@@ -34,9 +35,9 @@ fn run() -> io::Result<()> {
     let mut tasks = TaskServer::bind(conversation::print)?;
     conversation::run(&mut tasks)?;
 
-    let mut explicit = SelectServer::bind()?;
+    let mut explicit = SelectServer::bind(4096)?;
     let mut tasks = TaskServer::bind(|_happened| ())?;
-    println!("\n{}, back end {}:", burst::title(), explicit.backend());
+    println!("\n{}, back end {}:", burst::title(), BackendKind::from_env()?);
     print!("{}", burst::run(&mut explicit, &mut tasks)?);
     Ok(())
 }
