@@ -15,6 +15,7 @@ mod raw_epoll_edge;
 mod raw_epoll_level;
 mod selkie_async;
 mod selkie_select;
+mod selkie_shared;
 mod smol;
 mod tokio;
 
@@ -81,6 +82,7 @@ pub const PEERS: &[Peer] = &[
     here(REFERENCE, "hand-written epoll loop, edge-triggered", raw_epoll_edge::serve),
     here("raw-epoll-level", "hand-written epoll loop, level-triggered", raw_epoll_level::serve),
     here("selkie-async", "tasks", selkie_async::serve),
+    here("selkie-shared", "tasks that share one read buffer", selkie_shared::serve),
     here("selkie-select", "the explicit loop over `DefaultSelector`", selkie_select::serve),
     here("selkie-select-epoll", "the same over `EpollSelector`", selkie_select::serve_epoll),
     here("mio", "explicit loop, edge-triggered", mio::serve),
