@@ -19,8 +19,9 @@ pub(crate) const OPERATIONS_PER_POLL: NonZeroU32 = NonZeroU32::new(32).expect("n
 /// Counts the operations that the task that is being polled has left.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// [`NO_LIMIT`] while no task of the runtime is being polled.
-    left: Cell<u64>,
+    /// [`NO_LIMIT`] while no task of the runtime is being polled; negative if one went on after
+    /// it was put off.
+    left: Cell<i64>,
 }
 
 /// Lifts the limit when it is dropped: at the end of a batch of polls, in a panic too.
@@ -35,7 +36,7 @@ impl Drop for Limited<'_> {
 }
 
 /// More than can be counted down.
-const NO_LIMIT: u64 = u64::MAX;
+const NO_LIMIT: i64 = i64::MAX;
 
 impl Default for Budget {
     fn default() -> Self {
@@ -46,7 +47,7 @@ impl Default for Budget {
 impl Budget {
     /// The next task is about to be polled: it has this many operations.
     #[inline]
-    pub(crate) fn refill(&self, operations: u64) {
+    pub(crate) fn refill(&self, operations: i64) {
         self.left.set(operations);
     }
 
@@ -57,15 +58,15 @@ impl Budget {
 
     /// How many operations the poll that has ended has used of those it was given.
     #[inline]
-    pub(crate) fn used_of(&self, given: u64) -> u64 {
-        given.saturating_sub(self.left.get())
+    pub(crate) fn used_of(&self, given: i64) -> i64 {
+        given - self.left.get()
     }
 
     /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who
     /// keeps `was_put_off`.
     #[inline]
     pub(crate) fn poll_proceed(&self, was_put_off: &Cell<bool>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.left.get() == 0 { self.put_off(was_put_off, cx) } else { Poll::Ready(()) }
+        if self.left.get() <= 0 { self.put_off(was_put_off, cx) } else { Poll::Ready(()) }
     }
 
     #[cold]
@@ -80,7 +81,7 @@ impl Budget {
     /// Counts one operation that succeeded.
     #[inline]
     pub(crate) fn spend(&self) {
-        self.left.set(self.left.get().saturating_sub(1));
+        self.left.set(self.left.get() - 1);
     }
 }
 

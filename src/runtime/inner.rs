@@ -17,14 +17,14 @@ use crate::reactor::{Reactor, Woken};
 /// seven times as long. A task that handles one message (a read, a write) still counts once, so
 /// that the system is not asked more often for it. See
 /// `cargo bench --bench fairness -- polls_per_turn`.
-const OPERATIONS_LIKE_A_POLL: u64 = 4;
+const OPERATIONS_LIKE_A_POLL: i64 = 4;
 
 /// A runtime's parts.
 pub(crate) struct Inner {
     pub(super) executor: Rc<Executor>,
     pub(super) reactor: Rc<Reactor>,
-    pub(super) polls_per_turn: u64,
-    pub(super) operations_per_poll: u64,
+    pub(super) polls_per_turn: i64,
+    pub(super) operations_per_poll: i64,
     pub(super) is_running: Cell<bool>,
 }
 
@@ -129,7 +129,7 @@ impl Inner {
 
     /// Runs one poll of a task. Returns what it cost too, counted in polls.
     #[inline]
-    fn charged<R>(&self, poll: impl FnOnce() -> R) -> (R, u64) {
+    fn charged<R>(&self, poll: impl FnOnce() -> R) -> (R, i64) {
         let budget = self.reactor.budget();
         budget.refill(self.operations_per_poll);
         let result = poll();

@@ -256,7 +256,9 @@ fn calls(results: &Results) -> String {
         "System calls per message",
         "Counted by `strace -cf` in two runs of different length; the difference is what the \
          messages cost. What is rarer than one in a hundred messages is not shown. The load comes \
-         in bursts, so that the slowed server works as it does by itself.",
+         in bursts, so that the slowed server works as it does by itself. An io_uring runtime \
+         hands many operations over in one call, and the kernel does them behind it: its counts do \
+         not compare with the others'.",
     ) else {
         return String::new();
     };
