@@ -111,7 +111,8 @@ impl Runtime {
     ///
     /// # Errors
     /// As the system's, when it cannot be asked for readiness any more. Nothing that has been
-    /// found ready is lost by it.
+    /// found ready is lost by it. If `future` ends in the very turn that fails, its value is
+    /// returned instead; an error that lasts is that of the next turn.
     ///
     /// # Panics
     /// If called inside a `block_on`, a turn or a task: that would block the loop that runs it.
@@ -128,10 +129,12 @@ impl Runtime {
         let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
         loop {
             let turn = self.inner.turn(None, &mut root);
-            self.inner.reactor.end_turn().and(turn)?;
+            let turn = self.inner.reactor.end_turn().and(turn);
+            // Before an error: a value can be had once only, and an error that lasts comes again.
             if let Some(value) = root.take_value() {
                 return Ok(value);
             }
+            turn?;
         }
     }
 
