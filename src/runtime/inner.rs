@@ -139,7 +139,8 @@ impl Inner {
     /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
     /// readable, as do those who could not go on in this turn.
     pub(super) fn rest(&self) {
-        // Has been called, and its error returned, unless this is a panic.
+        // Has been called, and its error returned, unless this is a panic, or a `block_on` that
+        // has returned its value instead.
         let _ = self.reactor.end_turn();
         let inbox = &self.executor.shared().inbox;
         inbox.fall_asleep();

@@ -10,7 +10,7 @@ mod remote;
 mod root;
 mod yield_now;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -53,7 +53,9 @@ use crate::selector::{Backend, BackendKind};
 /// ```
 pub struct Runtime {
     inner: Rc<Inner>,
-    descriptor: Option<OwnedFd>,
+    /// From the first time that it is asked for: it costs descriptors and system calls, which a
+    /// runtime that nobody embeds can do without.
+    descriptor: OnceCell<OwnedFd>,
 }
 
 impl Builder {
@@ -95,7 +97,6 @@ impl Runtime {
             inbox: Inbox::new(reactor.notifier()),
             panics: PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume),
         };
-        let descriptor = reactor.descriptor()?;
         let inner = Inner {
             executor: Rc::new(Executor::new(shared)),
             reactor: Rc::new(reactor),
@@ -103,7 +104,7 @@ impl Runtime {
             operations_per_poll: builder.operations_per_poll.get().into(),
             is_running: Cell::new(false),
         };
-        Ok(Self { inner: Rc::new(inner), descriptor })
+        Ok(Self { inner: Rc::new(inner), descriptor: OnceCell::new() })
     }
 
     /// Runs `future` to its end, and with it all tasks, blocking this thread. Tasks that have
@@ -111,7 +112,8 @@ impl Runtime {
     ///
     /// # Errors
     /// As the system's, when it cannot be asked for readiness any more. Nothing that has been
-    /// found ready is lost by it.
+    /// found ready is lost by it. If `future` ends in the very turn that fails, its value is
+    /// returned instead; an error that lasts is that of the next turn.
     ///
     /// # Panics
     /// If called inside a `block_on`, a turn or a task: that would block the loop that runs it.
@@ -128,10 +130,12 @@ impl Runtime {
         let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
         loop {
             let turn = self.inner.turn(None, &mut root);
-            self.inner.reactor.end_turn().and(turn)?;
+            let turn = self.inner.reactor.end_turn().and(turn);
+            // Before an error: a value can be had once only, and an error that lasts comes again.
             if let Some(value) = root.take_value() {
                 return Ok(value);
             }
+            turn?;
         }
     }
 
@@ -190,9 +194,21 @@ impl Runtime {
     }
 
     /// The descriptor of [`AsFd`], where the back end has one.
+    ///
+    /// The first call opens it, and returns `None` if the system has none to spare then. It is
+    /// one and the same from there on.
     #[must_use]
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.descriptor.as_ref().map(OwnedFd::as_fd)
+        self.open_descriptor().ok().flatten()
+    }
+
+    fn open_descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
+        if self.descriptor.get().is_none()
+            && let Some(descriptor) = self.inner.reactor.descriptor()?
+        {
+            return Ok(Some(self.descriptor.get_or_init(|| descriptor).as_fd()));
+        }
+        Ok(self.descriptor.get().map(OwnedFd::as_fd))
     }
 }
 
@@ -203,13 +219,18 @@ impl AsFd for Runtime {
     ///
     /// # Panics
     /// If the back end has none: poll(2) and select(2) are calls, not things. Choose another
-    /// with [`Builder::backend`]; [`descriptor`](Runtime::descriptor) returns `None` then.
+    /// with [`Builder::backend`]. And if the system has no descriptor to spare when it is first
+    /// asked for. [`descriptor`](Runtime::descriptor) returns `None` then.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self.descriptor() {
-            Some(descriptor) => descriptor,
-            None => panic!(
+        match self.open_descriptor() {
+            Ok(Some(descriptor)) => descriptor,
+            Ok(None) => panic!(
                 "this runtime's back end has no descriptor that another loop could watch; build \
                  the runtime with Builder::backend(BackendKind::DEFAULT)"
+            ),
+            Err(error) => panic!(
+                "the runtime's descriptor could not be opened: {error}; call descriptor first, \
+                 which returns None for that, and again when there is one to spare"
             ),
         }
     }

@@ -120,6 +120,7 @@ fn a_value_is_dropped_when_taken_out_or_with_the_queue() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too many timers to interpret")]
 fn a_million_timers_armed_and_cancelled_give_their_memory_back() {
     let (mut timers, base) = (Timers::new(), Instant::now());
     let keys: Vec<_> =
@@ -142,6 +143,7 @@ fn a_million_timers_armed_and_cancelled_give_their_memory_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too many timers to interpret")]
 fn a_million_timers_that_fired_give_their_memory_back() {
     let (mut timers, base) = (Timers::new(), Instant::now());
     for i in 0..1_000_000 {
@@ -167,6 +169,7 @@ impl Resizes {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too many timers to interpret")]
 fn one_timer_to_and_fro_never_resizes_the_storage_twice() {
     let (mut timers, base) = (Timers::new(), Instant::now());
     let (mut keys, mut resizes) = (Vec::new(), Resizes::default());
@@ -299,6 +302,7 @@ impl Pair {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "too many timers to interpret")]
     fn any_operations_give_what_a_sorted_vector_gives(
         ops in vec(op(), 1..120),
         // To ask for the first one brings all into order: not always.

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use selkie::selector::{Backend, EpollBackend, PollBackend, PollingBackend, SelectBackend};
-use selkie::{EpollSelector, Interest, PollingSelector, Readiness, Selector};
+use selkie::{EpollSelector, Interest, PollSelector, PollingSelector, Readiness, Selector};
 
 use crate::util::{Closable, Subject, assert_silent, descriptors, next_batch, on_every_back_end};
 use crate::util::{ready_now, ready_unix_pair, unix_pair};
@@ -24,6 +24,7 @@ on_every_back_end! {
     a_source_closed_too_early_in_the_inner_selector_does_not_spin_the_outer_one,
     a_selector_cannot_be_registered_in_itself,
     selectors_nest_three_deep,
+    a_selector_that_would_be_nested_too_deep_is_refused_and_comes_back,
 }
 
 type Inner<T> = Selector<UnixStream, (), <T as Subject>::Backend>;
@@ -195,4 +196,34 @@ fn selectors_nest_three_deep<T: Subject>() {
     let mut outer = T::selector();
     let key = outer.register(descriptor, Interest::READ, middle).unwrap();
     assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
+}
+
+/// Linux lets five sets watch each other. Our epoll takes two of them for each selector but the
+/// outermost, so that a fourth is too many; polling takes one, so that it is the sixth.
+fn a_selector_that_would_be_nested_too_deep_is_refused_and_comes_back<T: Subject>() {
+    let mut inner: Inner<T> = T::selector();
+    let Some(mut descriptor) = descriptor_of::<T>(&inner) else { return };
+    let (source, mut peer) = unix_pair();
+    inner.register(source, Interest::READ, ()).unwrap();
+    let mut nested: Vec<Selector<OwnedFd, (), T::Backend>> = Vec::new();
+    let refused = loop {
+        let mut outer = T::selector();
+        match outer.register(descriptor, Interest::READ, ()) {
+            Ok(_) => descriptor = outer.descriptor().unwrap().try_clone_to_owned().unwrap(),
+            Err(refused) => break refused,
+        }
+        nested.push(outer);
+        assert!(nested.len() < 10, "never refused");
+    };
+    let selectors = 1 + nested.len();
+    assert_eq!(selectors, if nested[0].backend().name() == "epoll" { 3 } else { 5 });
+    let cause = refused.source().and_then(|cause| cause.downcast_ref::<io::Error>()).unwrap();
+    assert!([Errno::EINVAL as i32, Errno::ELOOP as i32].contains(&cause.raw_os_error().unwrap()));
+    assert!(refused.to_string().contains("more than three deep"), "{refused}");
+    // What came back is as good as before, for a back end that has no such bound.
+    let mut outermost = PollSelector::<OwnedFd>::new().unwrap();
+    let key = outermost.register(refused.into_parts().1, Interest::READ, ()).unwrap();
+    assert_eq!(ready_now(&mut outermost), []);
+    peer.write_all(b"!").unwrap();
+    assert_eq!(next_batch(&mut outermost), [(key, Readiness::READ)]);
 }

@@ -3,15 +3,18 @@
 //! `timer_fd` in `alarm`, `unobserved_panic` in `panics`.
 
 use std::env;
+use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use selkie::selector::BackendKind;
 use selkie::{Builder, Runtime, sleep, spawn};
 
 use crate::backends::Parked;
 use crate::child;
-use crate::util::run_on;
+use crate::util::{is_readable, panic_text, run_on, settle};
 
 fn has_descriptor(kind: BackendKind) -> bool {
     matches!(kind, BackendKind::Epoll | BackendKind::Polling)
@@ -73,5 +76,79 @@ fn a_runtime_with_a_timer_descriptor_works_on_every_back_end() {
             sleep(Duration::from_millis(1)).await;
             task.await;
         });
+    }
+}
+
+/// How many descriptors this process has open.
+fn open_descriptors() -> usize {
+    // The listing has one of its own.
+    fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+#[test]
+fn a_runtime_that_nobody_embeds_has_no_descriptor_for_it() {
+    const ALONE: &str = "SELKIE_TEST_COUNTS_DESCRIPTORS";
+    if env::var_os(ALONE).is_none() {
+        let name = "builder::a_runtime_that_nobody_embeds_has_no_descriptor_for_it";
+        let status = child::run_test_alone(name, ALONE);
+        assert!(status.success(), "{status}");
+        return;
+    }
+    // What the back end needs, and what embedding adds: epoll's set and eventfd, then a set in
+    // front of it and our duplicate; the same of polling, with a timer, and no set in front.
+    let expected = [
+        (BackendKind::Epoll, 2, 2),
+        (BackendKind::Poll, 1, 0),
+        (BackendKind::Select, 1, 0),
+        (BackendKind::Polling, 3, 1),
+    ];
+    for (kind, fresh, added) in expected {
+        let before = open_descriptors();
+        let runtime = Builder::new().backend(kind).build().unwrap();
+        run_on(&runtime, async { spawn(sleep(Duration::from_millis(1))).await });
+        assert_eq!(open_descriptors() - before, fresh, "{kind:?}");
+        for _ in 0..2 {
+            assert_eq!(runtime.descriptor().is_some(), has_descriptor(kind));
+            assert_eq!(open_descriptors() - before, fresh + added, "{kind:?}, embedded");
+        }
+        drop(runtime);
+        assert_eq!(open_descriptors(), before, "{kind:?}");
+    }
+}
+
+/// All that happened before somebody asked for the descriptor shows on it.
+#[test]
+fn a_descriptor_that_is_asked_for_late_shows_what_came_before() {
+    for kind in [BackendKind::Epoll, BackendKind::Polling] {
+        let runtime = Builder::new().backend(kind).build().unwrap();
+        settle(&runtime);
+        runtime.spawn(async {}).detach();
+        assert!(is_readable(&runtime), "{kind:?}");
+        settle(&runtime);
+        assert!(!is_readable(&runtime), "{kind:?}");
+    }
+}
+
+#[test]
+fn no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one() {
+    const ALONE: &str = "SELKIE_TEST_HAS_NO_DESCRIPTOR_TO_SPARE";
+    if env::var_os(ALONE).is_none() {
+        let name = "builder::no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one";
+        let status = child::run_test_alone(name, ALONE);
+        assert!(status.success(), "{status}");
+        return;
+    }
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    for kind in [BackendKind::Epoll, BackendKind::Polling] {
+        let runtime = Builder::new().backend(kind).build().unwrap();
+        let next_free = fs::File::open("/dev/null").unwrap().as_raw_fd();
+        setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next_free).unwrap(), hard).unwrap();
+        let none = runtime.descriptor().is_none();
+        let text = panic_text(|| runtime.as_fd().as_raw_fd());
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert!(none, "{kind:?}");
+        assert!(text.starts_with("the runtime's descriptor could not be opened: "), "{text}");
+        runtime.spawn(async {}).detach();
+        assert!(is_readable(&runtime), "{kind:?}");
     }
 }

@@ -61,6 +61,15 @@ fn a_driver_that_always_fails_does_not_hang_block_on() {
 }
 
 #[test]
+fn the_value_of_a_block_on_whose_last_turn_fails_is_returned_and_the_error_by_the_next_turn() {
+    let (runtime, probe) = probed();
+    probe.fail(usize::MAX);
+    assert_eq!(runtime.block_on(async { 7 }).unwrap(), 7);
+    assert!(is_the_tests_failure(runtime.turn(Some(Duration::ZERO))));
+    assert!(is_the_tests_failure(runtime.block_on(std::future::pending::<()>())));
+}
+
+#[test]
 fn tasks_are_polled_though_the_driver_fails() {
     let (runtime, probe) = probed();
     probe.fail(usize::MAX);

@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "needs a signal")]
     fn a_signal_handler_can_notify() {
         let eventfd = EventFd::new().unwrap();
         let notifier = eventfd.notifier();
