@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use selkie::{Async, Runtime, Timer, sleep};
 
-use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, on_own_thread};
+use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, on_own_thread, runtime};
 
 thread_local! {
     static RUNTIME: RefCell<Option<Rc<Runtime>>> = const { RefCell::new(None) };
@@ -64,7 +64,7 @@ impl Drop for Visitor {
 #[track_caller]
 fn visited(test: impl FnOnce(&Runtime) + Send + 'static) {
     let visits = on_own_thread(move || {
-        let runtime = Rc::new(Runtime::new().unwrap());
+        let runtime = Rc::new(runtime());
         RUNTIME.set(Some(Rc::clone(&runtime)));
         test(&runtime);
         let visits = VISITS.get();
