@@ -358,7 +358,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 continue;
             };
             let readiness = readiness.masked_by(entry.key.interest);
-            if !readiness.is_empty() {
+            // A oneshot that is in an earlier batch is silent, whatever the back end says.
+            let is_due = entry.armed || events.batch.has(token, entry.position);
+            if is_due && !readiness.is_empty() {
                 entry.armed = entry.key.mode != Mode::Oneshot;
                 entry.position = events.batch.push(token, readiness, entry.position);
             }
