@@ -111,7 +111,7 @@ impl Runtime {
     ///
     /// # Errors
     /// As the system's, when it cannot be asked for readiness any more. Nothing that has been
-    /// found ready is lost by it.
+    /// found ready is lost by it, nor is the value of a `future` that has ended all the same.
     ///
     /// # Panics
     /// If called inside a `block_on`, a turn or a task: that would block the loop that runs it.
@@ -128,10 +128,12 @@ impl Runtime {
         let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
         loop {
             let turn = self.inner.turn(None, &mut root);
-            self.inner.reactor.end_turn().and(turn)?;
+            let turn = self.inner.reactor.end_turn().and(turn);
+            // Before the error: that comes again if it lasts, the value does not.
             if let Some(value) = root.take_value() {
                 return Ok(value);
             }
+            turn?;
         }
     }
 

@@ -61,6 +61,21 @@ fn a_driver_that_always_fails_does_not_hang_block_on() {
 }
 
 #[test]
+fn a_value_that_is_there_is_not_lost_to_an_error_of_the_driver() {
+    let (runtime, probe) = probed();
+    let task = runtime.spawn(async { yield_now().await });
+    probe.fail(usize::MAX);
+    assert_eq!(runtime.block_on(std::future::ready(7)).unwrap(), 7);
+    let yields = async {
+        yield_now().await;
+        7
+    };
+    assert_eq!(runtime.block_on(yields).unwrap(), 7);
+    assert!(is_the_tests_failure(runtime.block_on(std::future::pending::<()>())));
+    assert!(task.is_finished());
+}
+
+#[test]
 fn tasks_are_polled_though_the_driver_fails() {
     let (runtime, probe) = probed();
     probe.fail(usize::MAX);
