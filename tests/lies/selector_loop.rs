@@ -242,12 +242,11 @@ fn handle(selector: &mut Ends, key: Key, readiness: Readiness, tally: &Tally) ->
     }
     let wants = end.wants(mode);
     assert!(!wants.is_empty(), "an end that is not done waits for nothing");
-    while wants != interest || mode == Mode::Oneshot {
-        match selector.modify(key, wants) {
-            Ok(()) => break,
-            Err(error) => assert!(is_invented(&error), "{error}"),
+    if wants != interest || mode == Mode::Oneshot {
+        while let Err(error) = selector.modify(key, wants) {
+            assert!(is_invented(&error), "{error}");
+            count(&tally.refusals_met, 1);
         }
-        count(&tally.refusals_met, 1);
     }
     selector.get_mut(key).unwrap().is_armed = true;
     false
