@@ -18,6 +18,7 @@
 mod liar;
 
 mod giving_up;
+mod in_between;
 mod jobs;
 mod seeds;
 mod selector_loop;
@@ -48,4 +49,5 @@ macro_rules! on_every_back_end {
 on_every_back_end! {
     random_traffic_of_tasks_loses_nothing: crate::traffic::run;
     random_traffic_of_a_select_loop_loses_nothing: crate::selector_loop::run;
+    what_comes_in_the_middle_of_an_operation_is_not_lost: crate::in_between::run;
 }
