@@ -1,24 +1,24 @@
 //! What goes on beside the streams: timers, panics, tasks that are cancelled, and other threads.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::io::Read;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
-use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
-use selkie::{Remote, Runtime, Task, sleep_until, spawn, yield_now};
+use futures::future::join_all;
+use futures::{FutureExt, StreamExt};
+use selkie::{Async, Remote, Runtime, Task, sleep_until, spawn, yield_now};
 
-use crate::giving_up::Fickle;
+use crate::giving_up::{Fickle, perhaps};
 use crate::liar::Chance;
 use crate::seeds::{DEADLINE, Tally, count};
-use crate::streams::register;
+use crate::streams::{dawdle, meet, register};
 
 /// How many values another thread sends, and tasks it spawns.
 const REMOTE: u64 = 12;
@@ -74,7 +74,7 @@ pub async fn panicker(mut chance: Chance, tally: Arc<Tally>, alive: Alive) {
 }
 
 /// Cancels a task that waits for what never comes.
-pub async fn canceller(fickle: Rc<std::cell::RefCell<Fickle>>, alive: Alive) {
+pub async fn canceller(fickle: Rc<RefCell<Fickle>>, alive: Alive) {
     let living = alive.one_more();
     let (near, far) = UnixStream::pair().unwrap();
     let near = register(&fickle, near).await;
@@ -96,6 +96,38 @@ pub async fn canceller(fickle: Rc<std::cell::RefCell<Fickle>>, alive: Alive) {
     }
     count(&fickle.borrow().tally.tasks, 1);
     drop(far);
+}
+
+/// Tasks that all read the same socket, each one message.
+pub async fn crowd(fickle: Rc<RefCell<Fickle>>) {
+    let (near, far) = UnixDatagram::pair().unwrap();
+    let near = register(&fickle, near).await;
+    let far = register(&fickle, far).await;
+    let size = 2 + fickle.borrow_mut().chance.below(6) as u8;
+    let tasks: Vec<_> =
+        (0..size).map(|_| spawn(receive(Rc::clone(&near), Rc::clone(&fickle)))).collect();
+    for number in 0..size {
+        while let Err(error) = far.write_with(|io| io.send(&[number])).await {
+            meet(&fickle, error);
+        }
+        dawdle(&fickle).await;
+    }
+    let mut received = join_all(tasks).await;
+    received.sort_unstable();
+    assert!(received.into_iter().eq(0..size), "a message is lost");
+    count(&fickle.borrow().tally.tasks, size.into());
+}
+
+async fn receive(near: Rc<Async<UnixDatagram>>, fickle: Rc<RefCell<Fickle>>) -> u8 {
+    loop {
+        let mut message = [0];
+        match perhaps(&fickle, near.read_with(|io| io.recv(&mut message))).await {
+            Some(Ok(_)) => return message[0],
+            Some(Err(error)) => meet(&fickle, error),
+            None => {}
+        }
+        yield_now().await;
+    }
 }
 
 /// Another thread, and what it is to be met with in the runtime.

@@ -15,6 +15,9 @@ use crate::liar::Chance;
 use crate::seeds::{DEADLINE, Sequence, Tally, count, is_invented};
 use crate::streams::byte;
 
+/// The longest select while a oneshot rests.
+const NAP: Duration = Duration::from_millis(1);
+
 type Ends = Selector<UnixStream, End, Box<dyn Backend + Send>>;
 
 /// One end of a stream: a client's, which sends and checks, or that which sends everything back.
@@ -147,8 +150,18 @@ pub fn run(mut sequence: Sequence) {
         open_stream(&mut selector, chance, &tally);
     }
     let (late, mut gone) = (Instant::now() + DEADLINE, HashSet::new());
+    // Oneshots that were reported, and are to be silent for a while.
+    let mut resting = Vec::new();
     while !selector.is_empty() {
-        let timeout = timeout(chance, late);
+        resting.retain(|key| {
+            let rests = chance.coin();
+            if !rests {
+                watch(&mut selector, *key, &tally);
+            }
+            rests
+        });
+        let latest = if resting.is_empty() { late } else { Instant::now() + NAP };
+        let timeout = timeout(chance, latest);
         let start = Instant::now();
         let found = match selector.select(&mut events, timeout) {
             Ok(found) => found,
@@ -162,13 +175,17 @@ pub fn run(mut sequence: Sequence) {
         for (key, readiness) in found {
             is_empty = false;
             assert!(!gone.contains(&key), "{key:?} was unregistered");
-            if handle(&mut selector, key, readiness, &tally) {
+            if handle(&mut selector, key, readiness) {
                 let (_, end) = selector.unregister(key).unwrap().into_parts();
                 end.check_end(&tally);
                 gone.insert(key);
             } else if chance.percent(2) {
                 gone.insert(key);
                 move_to_another_key(&mut selector, key, &tally);
+            } else if selector[key].mode == Mode::Oneshot && chance.percent(30) {
+                resting.push(key);
+            } else {
+                watch(&mut selector, key, &tally);
             }
         }
         if is_empty {
@@ -226,8 +243,8 @@ fn move_to_another_key(selector: &mut Ends, key: Key, tally: &Tally) {
     register(selector, io, end, mode, tally);
 }
 
-/// Does what an event says, and watches for what is wanted next. True if this end is done.
-fn handle(selector: &mut Ends, key: Key, readiness: Readiness, tally: &Tally) -> bool {
+/// Does what an event says. True if this end is done.
+fn handle(selector: &mut Ends, key: Key, readiness: Readiness) -> bool {
     let registration = selector.get(key).expect("only what is registered is reported");
     let (interest, mode) = (registration.interest, registration.mode);
     let beyond = readiness & Readiness::from(Interest::all() - interest);
@@ -237,10 +254,15 @@ fn handle(selector: &mut Ends, key: Key, readiness: Readiness, tally: &Tally) ->
     let end = selector.get_mut(key).unwrap();
     end.go_on(&io, mode, readiness);
     end.is_armed = mode != Mode::Oneshot;
-    if end.is_done() {
-        return true;
-    }
-    let wants = end.wants(mode);
+    end.is_done()
+}
+
+/// Watches for what an end wants next.
+fn watch(selector: &mut Ends, key: Key, tally: &Tally) {
+    // It may have moved to another key while it rested.
+    let Some(registration) = selector.get(key) else { return };
+    let (interest, mode) = (registration.interest, registration.mode);
+    let wants = registration.data.wants(mode);
     assert!(!wants.is_empty(), "an end that is not done waits for nothing");
     if wants != interest || mode == Mode::Oneshot {
         while let Err(error) = selector.modify(key, wants) {
@@ -249,5 +271,4 @@ fn handle(selector: &mut Ends, key: Key, readiness: Readiness, tally: &Tally) ->
         }
     }
     selector.get_mut(key).unwrap().is_armed = true;
-    false
 }

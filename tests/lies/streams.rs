@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSliceMut, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,23 +28,17 @@ pub trait Io: AsFd + 'static {
         Self: Sized;
 }
 
-impl Io for std::net::TcpListener {
-    fn duplicate(&self) -> io::Result<Self> {
-        self.try_clone()
-    }
+macro_rules! duplicable {
+    ($($io:ty),*) => {
+        $(impl Io for $io {
+            fn duplicate(&self) -> io::Result<Self> {
+                self.try_clone()
+            }
+        })*
+    };
 }
 
-impl Io for std::net::TcpStream {
-    fn duplicate(&self) -> io::Result<Self> {
-        self.try_clone()
-    }
-}
-
-impl Io for std::os::unix::net::UnixStream {
-    fn duplicate(&self) -> io::Result<Self> {
-        self.try_clone()
-    }
-}
+duplicable!(TcpListener, TcpStream, UnixStream, UnixDatagram);
 
 /// Makes `io` async, however often that is refused.
 pub async fn register<T: Io>(fickle: &Shared, io: T) -> Rc<Async<T>> {
@@ -62,7 +58,7 @@ pub fn meet(fickle: &Shared, error: io::Error) {
 }
 
 /// Rests now and then, so that the other side gets ahead.
-async fn dawdle(fickle: &Shared) {
+pub async fn dawdle(fickle: &Shared) {
     let [rest, micros] = [40, 300].map(|most| fickle.borrow_mut().chance.below(most));
     match rest {
         0 => drop(sleep(Duration::from_micros(micros)).await),

@@ -128,6 +128,7 @@ fn begin(sequence: &mut Sequence, work: &Work) {
         work.spawn(format!("panic {number}"), panics);
         let cancels = jobs::canceller(fickle(chance), work.alive.clone());
         work.spawn(format!("cancel {number}"), cancels);
+        work.spawn(format!("crowd {number}"), jobs::crowd(fickle(chance)));
     }
     for number in 0..chance.below(4) {
         let (near, far) = UnixStream::pair().unwrap();
