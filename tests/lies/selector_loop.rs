@@ -267,6 +267,7 @@ fn watch(selector: &mut Ends, key: Key, tally: &Tally) {
     if wants != interest || mode == Mode::Oneshot {
         while let Err(error) = selector.modify(key, wants) {
             assert!(is_invented(&error), "{error}");
+            assert_eq!(selector[key].interest, interest, "it is no longer as it was");
             count(&tally.refusals_met, 1);
         }
     }

@@ -62,9 +62,9 @@ impl Liar {
         counts: Arc<Counts>,
         label: String,
     ) -> io::Result<Box<dyn Backend + Send>> {
-        // Who keeps nothing back from wait to wait can do with the inner one's: the kernel lets
-        // epoll sets nest four deep only.
-        let descriptor = inner.descriptor().filter(|_| rates.keep_back());
+        // Who keeps nothing back from wait to wait can do with the inner one's, and is not even
+        // asked for it before somebody wants it: the kernel lets epoll sets nest four deep only.
+        let descriptor = if rates.keep_back() { inner.descriptor() } else { None };
         let bell = descriptor.map(Bell::new).transpose()?;
         let meddler = Self {
             rates,
