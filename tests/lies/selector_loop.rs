@@ -179,9 +179,13 @@ pub fn run(mut sequence: Sequence) {
                 let (_, end) = selector.unregister(key).unwrap().into_parts();
                 end.check_end(&tally);
                 gone.insert(key);
-            } else if chance.percent(2) {
-                gone.insert(key);
-                move_to_another_key(&mut selector, key, &tally);
+            } else if chance.percent(4) {
+                // This one, or another one that is perhaps in the same batch.
+                let which = chance.index(selector.len());
+                let moved = selector.iter().nth(which).map_or(key, |(other, _)| other);
+                gone.insert(moved);
+                move_to_another_key(&mut selector, moved, &tally);
+                watch(&mut selector, key, &tally);
             } else if selector[key].mode == Mode::Oneshot && chance.percent(30) {
                 resting.push(key);
             } else {
