@@ -131,5 +131,10 @@ fn open_with(kind: BackendKind, licence: Licence) -> io::Result<Box<dyn Backend 
 
 /// A runtime as `builder` says, on the back end that `SELKIE_BACKEND` names.
 pub fn build(builder: Builder) -> io::Result<Runtime> {
-    builder.build_with(open(BackendKind::from_env()?)?)
+    build_on(builder, BackendKind::from_env()?)
+}
+
+/// As [`build`], on this one.
+pub fn build_on(builder: Builder, kind: BackendKind) -> io::Result<Runtime> {
+    builder.build_with(open(kind)?)
 }
