@@ -5,6 +5,8 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "util/liar/mod.rs"]
+mod liar;
 mod util;
 
 use std::collections::BTreeMap;

@@ -175,7 +175,7 @@ impl Batch {
     /// added last: a back end that reports it twice in one batch makes one event of both.
     pub(super) fn push(&self, token: Token, readiness: Readiness, last: usize) -> usize {
         let len = self.len.load(Relaxed);
-        if last < len && self.slots[last].token() == token {
+        if self.has(token, last) {
             self.slots[last].readiness.fetch_or(readiness.bits(), Relaxed);
             return last;
         }
@@ -185,12 +185,14 @@ impl Batch {
         len
     }
 
+    /// True if `token` is at `position`.
+    pub(super) fn has(&self, token: Token, position: usize) -> bool {
+        position < self.len.load(Relaxed) && self.slots[position].token() == token
+    }
+
     /// Strikes `token` out, if it is at `position` of a batch of `owner`.
     pub(super) fn strike(&self, owner: SelectorId, token: Token, position: usize) {
-        if self.owner() == owner
-            && position < self.len.load(Relaxed)
-            && self.slots[position].token() == token
-        {
+        if self.owner() == owner && self.has(token, position) {
             self.slots[position].token.store(Token::RESERVED.to_bits(), Relaxed);
         }
     }

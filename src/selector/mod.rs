@@ -33,6 +33,7 @@ mod select;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
@@ -108,13 +109,18 @@ pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
     /// The batches that are perhaps being walked; that of the last select is the last one.
     batches: Vec<Arc<Batch>>,
     kernel_set: KernelSet,
+    last_wait: WaitNumber,
 }
+
+/// How many waits of the back end there have been: tells what came in one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct WaitNumber(NonZeroU64);
 
 struct Entry<S, D> {
     key: SelectorKey<S, D>,
     fd: RawFd,
-    /// False for a oneshot that has fired.
-    armed: bool,
+    /// The wait in which a oneshot has fired; `None` while it is armed.
+    fired_in: Option<WaitNumber>,
     /// Where it stood in the last batch that had it.
     position: usize,
 }
@@ -157,6 +163,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             by_fd: HashMap::new(),
             batches: Vec::new(),
             kernel_set: KernelSet::InStep,
+            last_wait: WaitNumber(NonZeroU64::MIN),
         }
     }
 
@@ -200,7 +207,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             return Err(RegisterError::new(error, source, data));
         }
         let key = SelectorKey { source, interest, mode, data };
-        let slot = self.entries.insert(Entry { key, fd, armed: true, position: usize::MAX });
+        let slot = self.entries.insert(Entry { key, fd, fired_in: None, position: usize::MAX });
         let token = Token::of(slot);
         if let Err(cause) = self.backend.register(token, watched(fd), interest, mode)
             && let Some(Entry { key, .. }) = self.entries.remove(slot)
@@ -228,9 +235,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// # Errors
     /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
     pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
-        let Entry { key: old, fd, armed, .. } = self.entry(key)?;
+        let Entry { key: old, fd, fired_in, .. } = self.entry(key)?;
         let unchanged = (old.interest, old.mode) == (interest, mode);
-        let (fd, armed) = (*fd, *armed);
+        let (fd, armed) = (*fd, fired_in.is_none());
         self.check(fd, interest, mode)?;
         if unchanged && mode == Mode::Level {
             return Ok(());
@@ -248,7 +255,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         };
         result.map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
         let entry = &mut self.entries[slot];
-        entry.armed = true;
+        entry.fired_in = None;
         entry.key.interest = interest;
         entry.key.mode = mode;
         Ok(())

@@ -11,7 +11,7 @@ use super::backend::{Backend, ReadyList, watched};
 use super::deadline::Deadline;
 use super::events::{Batch, Events, Iter};
 use super::key::{Key, Mode, SelectorKey, Token};
-use super::{Entry, KernelSet, Selector};
+use super::{Entry, KernelSet, Selector, WaitNumber};
 use crate::interest::Readiness;
 
 /// What became of a back end's wait.
@@ -131,6 +131,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         ready: &ReadyList,
         found: &mut impl FnMut(Token, &mut Entry<S, D>, Readiness),
     ) -> Delivered {
+        let wait = WaitNumber(self.last_wait.0.saturating_add(1));
+        self.last_wait = wait;
         let mut delivered = Delivered::default();
         for &(token, readiness) in ready.as_slice() {
             let Some(entry) = self.entries.get_mut(token.slot()) else {
@@ -138,9 +140,11 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 continue;
             };
             let readiness = readiness.masked_by(entry.key.interest);
-            if !readiness.is_empty() {
+            // A oneshot that fired in an earlier wait is silent, whatever the back end says.
+            let is_due = entry.fired_in.is_none_or(|fired_in| fired_in == wait);
+            if is_due && !readiness.is_empty() {
                 delivered.any = true;
-                entry.armed = entry.key.mode != Mode::Oneshot;
+                entry.fired_in = (entry.key.mode == Mode::Oneshot).then_some(wait);
                 found(token, entry, readiness);
             }
         }
@@ -151,7 +155,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     fn register_all_anew(&mut self) -> io::Result<()> {
         self.backend.reset()?;
         self.kernel_set = KernelSet::Incomplete;
-        for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.armed) {
+        for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.fired_in.is_none()) {
             let SelectorKey { interest, mode, .. } = entry.key;
             match self.backend.register(Token::of(slot), watched(entry.fd), interest, mode) {
                 // Closed behind our back as well: silent from now on, as epoll has it.

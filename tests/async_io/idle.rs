@@ -11,7 +11,14 @@ use futures::io::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::PollFlags;
 use selkie::Async;
 
+use crate::liar;
 use crate::util::{Pair, Stepped, Watcher, drain, fill, pairs, pipe, wait_in_kernel};
+
+/// All of these insist on silence.
+fn stepped() -> Stepped {
+    let _quiet = liar::only_hidden_lies("nothing may happen by itself");
+    Stepped::new()
+}
 
 /// Counts the polls of a future.
 fn counted<F: Future>(future: F) -> (Rc<Cell<usize>>, impl Future<Output = F::Output>) {
@@ -27,7 +34,7 @@ fn counted<F: Future>(future: F) -> (Rc<Cell<usize>>, impl Future<Output = F::Ou
 
 #[test]
 fn data_that_nobody_waits_for_cost_one_event_at_most() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { near, mut far, .. } in stepped.enter(pairs) {
         stepped.settle();
         far.write_all(b"hello").unwrap();
@@ -43,7 +50,7 @@ fn data_that_nobody_waits_for_cost_one_event_at_most() {
 
 #[test]
 fn a_connection_that_nobody_accepts_does_not_keep_the_loop_busy() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let listener = stepped.enter(|| Async::new(listener).unwrap());
@@ -58,7 +65,7 @@ fn a_connection_that_nobody_accepts_does_not_keep_the_loop_busy() {
 
 #[test]
 fn a_reader_that_gave_up_does_not_keep_the_loop_busy() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { mut near, mut far, .. } in stepped.enter(pairs) {
         let watcher = Watcher::new();
         let mut buf = [0; 2];
@@ -78,7 +85,7 @@ fn a_reader_that_gave_up_does_not_keep_the_loop_busy() {
 
 #[test]
 fn a_writer_that_gave_up_does_not_keep_the_loop_busy() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { mut near, far, .. } in stepped.enter(pairs) {
         let filled = fill_through(&stepped, &mut near);
         drain(&far, filled);
@@ -104,7 +111,7 @@ fn fill_through(stepped: &Stepped, near: &mut (impl AsyncWriteExt + Unpin)) -> u
 
 #[test]
 fn a_writer_that_waits_does_not_spin_because_the_peer_said_it_is_done() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { mut near, far, name } in stepped.enter(pairs) {
         let filled = fill_through(&stepped, &mut near);
         far.shutdown(Shutdown::Write).unwrap();
@@ -124,7 +131,7 @@ fn a_writer_that_waits_does_not_spin_because_the_peer_said_it_is_done() {
 
 #[test]
 fn a_hang_up_ends_a_writer_that_waits_and_does_not_make_it_spin() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { mut near, far, name } in stepped.enter(pairs) {
         fill_through(&stepped, &mut near);
         let (polls, write) = counted(async move {
@@ -147,7 +154,7 @@ fn a_hang_up_ends_a_writer_that_waits_and_does_not_make_it_spin() {
 
 #[test]
 fn a_reader_that_waits_does_not_spin_because_there_is_room_to_write() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { mut near, mut far, .. } in stepped.enter(pairs) {
         let filled = fill_through(&stepped, &mut near);
         let (polls, read) = counted(async move {
@@ -167,7 +174,7 @@ fn a_reader_that_waits_does_not_spin_because_there_is_room_to_write() {
 
 #[test]
 fn a_reader_polled_for_another_reason_costs_nothing_in_the_kernel() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     for Pair { mut near, .. } in stepped.enter(pairs) {
         let (watcher, mut buf) = (Watcher::new(), [0; 8]);
         let mut read = pin!(near.read(&mut buf));
@@ -182,7 +189,7 @@ fn a_reader_polled_for_another_reason_costs_nothing_in_the_kernel() {
 
 #[test]
 fn an_unconnected_socket_says_so_and_does_not_spin() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let mut near = stepped.enter(|| Async::new(TcpStream::from(socket)).unwrap());
     let watcher = Watcher::new();
@@ -197,7 +204,7 @@ fn an_unconnected_socket_says_so_and_does_not_spin() {
 
 #[test]
 fn a_datagram_that_was_refused_is_told_once_and_does_not_spin() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(nobody.local_addr().unwrap()).unwrap();
@@ -219,7 +226,7 @@ fn a_datagram_that_was_refused_is_told_once_and_does_not_spin() {
 
 #[test]
 fn a_pipe_whose_writer_is_gone_does_not_keep_the_loop_busy() {
-    let stepped = Stepped::new();
+    let stepped = stepped();
     let (read, write) = pipe();
     let near = stepped.enter(|| Async::new(std::fs::File::from(read)).unwrap());
     stepped.settle();

@@ -31,5 +31,7 @@ mod waiting;
 #[path = "../util/child.rs"]
 #[allow(dead_code)]
 mod child;
+#[path = "../util/liar/mod.rs"]
+mod liar;
 #[path = "../util/async_io.rs"]
 mod util;

@@ -15,6 +15,7 @@ use futures::io::AsyncReadExt;
 use rustix::event::PollFlags;
 use selkie::{Async, yield_now};
 
+use crate::liar;
 use crate::util::{
     Stepped, Watcher, drain, fill, is_nonblocking, refuses_regular_files, run, tcp_pair,
     wait_in_kernel,
@@ -27,6 +28,7 @@ fn unix_pair() -> (Async<UnixStream>, UnixStream) {
 
 #[test]
 fn an_operation_is_tried_first_and_again_only_after_an_event() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     let (tries, watcher) = (Cell::new(0), Watcher::new());
@@ -44,6 +46,7 @@ fn an_operation_is_tried_first_and_again_only_after_an_event() {
 
 #[test]
 fn an_operation_that_succeeds_at_once_needs_no_turn() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     far.write_all(b"hello").unwrap();
@@ -57,6 +60,7 @@ fn an_operation_that_succeeds_at_once_needs_no_turn() {
 
 #[test]
 fn a_write_waits_for_room() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, far) = stepped.enter(unix_pair);
     let filled = fill(near.get_ref());
@@ -112,6 +116,7 @@ fn data_that_come_right_after_would_block_are_not_missed() {
 
 #[test]
 fn readable_tells_what_is_so_though_the_source_is_read_directly() {
+    let _quiet = liar::only_hidden_lies("nothing may happen by itself");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     let read_byte = || near.get_ref().read(&mut [0]).map_err(|error| error.kind());
@@ -151,6 +156,7 @@ fn a_direct_read_leaves_the_rest_for_an_async_one() {
 
 #[test]
 fn writable_tells_what_is_so_though_the_source_is_written_directly() {
+    let _quiet = liar::only_hidden_lies("nothing may happen by itself");
     let stepped = Stepped::new();
     let (near, far) = stepped.enter(unix_pair);
     for _ in 0..3 {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures::io::AsyncReadExt;
 use selkie::{Async, Runtime, Task};
 
+use crate::liar;
 use crate::util::{Stepped, Watcher, drain, fill, run};
 
 fn unix_pair() -> (Async<UnixStream>, UnixStream) {
@@ -87,6 +88,7 @@ fn sixteen_tasks_that_write_to_one_source_are_each_served() {
 
 #[test]
 fn the_last_one_to_wait_does_not_take_the_others_place() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     let watchers = [(); 5].map(|()| Watcher::new());
@@ -101,6 +103,7 @@ fn the_last_one_to_wait_does_not_take_the_others_place() {
 
 #[test]
 fn a_task_that_polls_again_and_again_is_woken_once() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     let watcher = Watcher::new();
@@ -133,6 +136,7 @@ fn of_two_futures_of_one_task_the_one_that_is_cancelled_takes_only_its_own_wake_
 
 #[test]
 fn a_future_that_moves_to_another_task_wakes_that_one_only() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     let [old, new] = [(); 2].map(|()| Watcher::new());
@@ -147,6 +151,7 @@ fn a_future_that_moves_to_another_task_wakes_that_one_only() {
 
 #[test]
 fn a_future_that_gives_up_leaves_no_waker_behind_and_is_not_woken() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     fill(near.get_ref());
@@ -165,6 +170,7 @@ fn a_future_that_gives_up_leaves_no_waker_behind_and_is_not_woken() {
 
 #[test]
 fn an_event_of_one_direction_wakes_nobody_in_the_other() {
+    let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(unix_pair);
     let filled = fill(near.get_ref());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use selkie::selector::{Backend, ReadyList, Token};
 use selkie::{Events, Interest, Key, Mode, Notifier, Readiness, Selector};
 
+use crate::liar;
 use crate::util::{DEADLINE, SILENCE, Subject, Wrapped, assert_silent, on_every_back_end};
 use crate::util::{ready_now, ready_unix_pair, unix_pair};
 
@@ -18,6 +19,7 @@ on_every_back_end! {
     waits_that_end_early_cut_no_timeout_short,
     waits_that_are_interrupted_are_begun_again,
     tokens_that_are_repeated_are_one_event,
+    a_oneshot_that_is_reported_again_is_reported_once,
     tokens_that_are_gone_reach_nobody,
     readiness_that_nobody_asked_for_is_not_reported,
     an_error_is_passed_on_and_loses_nothing,
@@ -29,6 +31,7 @@ const BOTH: Interest = Interest::READ.union(Interest::WRITE);
 fn lying<T: Subject, D>(
     wait: impl FnMut(&mut T::Backend, &mut ReadyList, Option<Duration>) -> io::Result<()>,
 ) -> Selector<UnixStream, D, impl Backend> {
+    let _truth = liar::no_lies("these lies are the test's own");
     Selector::with_backend(Wrapped::new(T::open(), wait))
 }
 
@@ -110,6 +113,26 @@ fn tokens_that_are_repeated_are_one_event<T: Subject>() {
         }
         delivered.sort();
         assert_eq!(delivered, keys);
+    }
+}
+
+/// All bits of a oneshot, one by one and in every wait, though it was never armed again.
+fn a_oneshot_that_is_reported_again_is_reported_once<T: Subject>() {
+    let mut told = Vec::new();
+    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+        inner.wait(ready, timeout)?;
+        for (token, readiness) in std::mem::take(ready.as_mut_vec()) {
+            told.extend(readiness.iter().map(|bit| (token, bit)));
+        }
+        told.iter().for_each(|(token, bit)| ready.push(*token, *bit));
+        Ok(())
+    });
+    let (source, _peer) = ready_unix_pair();
+    let key = selector.register_with_mode(source, BOTH, Mode::Oneshot, ()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(ready_now(&mut selector), [(key, Readiness::READ | Readiness::WRITE)]);
+        assert_eq!(ready_now(&mut selector), []);
+        selector.modify(key, BOTH).unwrap();
     }
 }
 

@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use selkie::selector::{Backend, ReadyList};
 use selkie::{Events, Interest, Readiness, Selector};
 
+use crate::liar;
 use crate::util::{DEADLINE, SILENCE, Subject, Wrapped, on_every_back_end, thread_cpu_time};
 use crate::util::{ready_unix_pair, unix_pair};
 
@@ -85,6 +86,7 @@ fn a_timeout_with_a_fraction_does_not_spin_until_its_deadline<T: Subject>() {
 
 /// A selector on `T` that counts its waits.
 fn counting<T: Subject>(waits: &AtomicUsize) -> Selector<UnixStream, (), impl Backend> {
+    let _truth = liar::no_lies("the waits are counted");
     let wait = |inner: &mut T::Backend, ready: &mut ReadyList, timeout: Option<Duration>| {
         waits.fetch_add(1, Ordering::SeqCst);
         inner.wait(ready, timeout)
@@ -192,6 +194,7 @@ impl Barrage {
     /// A selector on `T` that tells when it waits. (Counting `Interrupted` would not do: the
     /// `polling` crate retries that itself.)
     fn selector<T: Subject>(&self) -> Selector<UnixStream, (), impl Backend> {
+        let _truth = liar::no_lies("a signal is to meet the system's wait");
         let wait = |inner: &mut T::Backend, ready: &mut ReadyList, timeout: Option<Duration>| {
             self.waiting.store(true, Ordering::SeqCst);
             let result = inner.wait(ready, timeout);

@@ -10,7 +10,9 @@ use rustix::event::PollFlags;
 use selkie::selector::BackendKind;
 use selkie::{Events, Interest, Key, Selector};
 
-use super::{alone, channel};
+use super::channel::Plumber;
+use super::ops::Kind;
+use super::{alone, channel, liar};
 
 type Watcher = Selector<Rc<OwnedFd>>;
 
@@ -18,7 +20,7 @@ fn on_every_back_end(test: impl Fn(Watcher)) {
     let _alone = alone();
     for kind in BackendKind::ALL {
         println!("on {kind}");
-        test(Watcher::with_backend(kind.open().unwrap()));
+        test(Watcher::with_backend(liar::open_hidden(*kind).unwrap()));
     }
 }
 
@@ -83,6 +85,24 @@ fn modifying_a_number_that_another_file_took_does_not_spin_afterwards() {
         if let Some(descriptor) = selector.descriptor() {
             assert_eq!(channel::poll_now(&[descriptor]), [PollFlags::empty()]);
         }
+    });
+}
+
+#[test]
+fn out_of_band_data_of_a_number_closed_too_early_are_no_bytes_to_read() {
+    on_every_back_end(|mut selector| {
+        let [source, peer] = Plumber::new().unwrap().open(Kind::Tcp).unwrap().map(Rc::new);
+        let duplicate = source.try_clone().unwrap();
+        let key = selector.register(Rc::clone(&source), Interest::READ, ()).unwrap();
+        channel::send_out_of_band(&peer);
+        while !channel::poll_now(&[&duplicate])[0].contains(PollFlags::PRI) {}
+        channel::close_too_early(&source).unwrap();
+        // Poll and select go by the number, and say that it is closed.
+        let is_told = ["poll", "select"].contains(&selector.backend().name());
+        let found = ready_now(&mut selector);
+        selector.unregister(key).unwrap();
+        channel::occupy(&source, &duplicate).unwrap();
+        assert_eq!(found, if is_told { vec![key] } else { vec![] });
     });
 }
 

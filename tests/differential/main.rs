@@ -50,6 +50,8 @@ mod acts;
 mod channel;
 mod compare;
 mod found;
+#[path = "../util/liar/mod.rs"]
+mod liar;
 mod ops;
 mod walk;
 mod world;

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use selkie::selector::BackendKind;
 use selkie::{Events, Interest, Key, Mode, Readiness, Selector};
 
+use super::liar;
+
 /// What a loop body does.
 #[derive(Clone, Copy, Debug)]
 pub enum Deed {
@@ -98,7 +100,7 @@ pub fn run(plan: &Plan) -> Result<(), TestCaseError> {
     BackendKind::ALL.iter().try_for_each(|kind| {
         let mut walk = Walk {
             kind: *kind,
-            selector: Selector::with_backend(kind.open()?),
+            selector: Selector::with_backend(liar::open_hidden(*kind)?),
             far: Vec::new(),
             registered: BTreeMap::new(),
         };

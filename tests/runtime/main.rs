@@ -6,6 +6,8 @@
 mod backends;
 #[path = "../util/rerun.rs"]
 mod child;
+#[path = "../util/liar/mod.rs"]
+mod liar;
 #[path = "../util/runtime.rs"]
 mod util;
 

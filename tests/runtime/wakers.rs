@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use selkie::{Async, Runtime, Task, Timer, spawn};
 
+use crate::liar;
 use crate::util::{DEADLINE, Wakes, runtime, settle, text_of};
 
 thread_local! {
@@ -114,6 +115,7 @@ fn a_source_may_drop_a_demanding_waker_whose_future_gives_up() {
 #[test]
 #[cfg_attr(miri, ignore = "needs a socket")]
 fn a_source_may_wake_and_drop_demanding_wakers() {
+    let _prompt = liar::only_hidden_lies("an event comes in one turn");
     let runtime = runtime();
     let (source, mut peer) = source(&runtime);
     runtime.enter(|| {

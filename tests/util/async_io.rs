@@ -22,8 +22,10 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::time::{ClockId, clock_gettime};
 use selkie::selector::BackendKind;
-use selkie::{Async, Runtime, sleep};
+use selkie::{Async, Builder, Runtime, sleep};
 use socket2::Socket;
+
+use crate::liar;
 
 /// For what has to happen. Only a failing test waits for it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -46,7 +48,7 @@ pub fn run(test: impl AsyncFnOnce() + Send + 'static) {
             })
             .await
         };
-        selkie::block_on(ended).unwrap();
+        runtime().block_on(ended).unwrap();
     });
 }
 
@@ -67,6 +69,12 @@ pub fn on_own_thread<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'stati
     thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
+/// A runtime with the usual settings, on the back end that `SELKIE_BACKEND` names; it lies if it
+/// has to, see [`liar`].
+pub fn runtime() -> Runtime {
+    liar::build(Builder::new()).unwrap()
+}
+
 /// The back end under test, which is that of all runtimes here.
 pub fn backend() -> BackendKind {
     BackendKind::from_env().unwrap()
@@ -82,7 +90,7 @@ pub struct Stepped(Runtime);
 
 impl Stepped {
     pub fn new() -> Self {
-        Self(Runtime::new().unwrap())
+        Self(runtime())
     }
 
     /// Takes turns until `condition` holds.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use selkie::selector::{Backend, BackendKind, ReadyList, Token};
 use selkie::{Interest, Mode, Notifier};
 
+use crate::liar::wrapped::{Meddle, Watch, Wrapped};
+
 /// Waits for notifications alone: enough for tasks and timers, without a system call that Miri
 /// does not know.
 pub struct Parked(Arc<Bell>);
@@ -83,9 +85,8 @@ impl Backend for Parked {
     }
 }
 
-/// Another back end, observed and made to fail.
+/// Has another back end observed and made to fail.
 pub struct Probed {
-    inner: Box<dyn Backend + Send>,
     probe: Arc<Probe>,
     /// False: denies that there is edge mode.
     edges: bool,
@@ -141,7 +142,8 @@ impl Probed {
             true => Parked::open(),
             false => BackendKind::from_env().and_then(BackendKind::open).unwrap(),
         };
-        (Arc::clone(&probe), Box::new(Self { inner, probe, edges }))
+        let meddler = Self { probe: Arc::clone(&probe), edges };
+        (probe, Box::new(Wrapped { inner, meddler }))
     }
 }
 
@@ -158,63 +160,32 @@ fn due(failures: &AtomicUsize) -> io::Result<()> {
     }
 }
 
-impl Backend for Probed {
-    fn name(&self) -> &'static str {
-        self.inner.name()
+impl<B: Backend> Meddle<B> for Probed {
+    fn supports(&self, inner: &B, mode: Mode) -> bool {
+        (self.edges || mode != Mode::Edge) && inner.supports(mode)
     }
 
-    fn supports(&self, mode: Mode) -> bool {
-        (self.edges || mode != Mode::Edge) && self.inner.supports(mode)
-    }
-
-    fn reports_read_closed(&self) -> bool {
-        self.inner.reports_read_closed()
-    }
-
-    fn register(
-        &mut self,
-        token: Token,
-        fd: BorrowedFd<'_>,
-        interest: Interest,
-        mode: Mode,
-    ) -> io::Result<()> {
-        self.inner.register(token, fd, interest, mode)
-    }
-
-    fn modify(
-        &mut self,
-        token: Token,
-        fd: BorrowedFd<'_>,
-        interest: Interest,
-        mode: Mode,
-    ) -> io::Result<()> {
+    fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
         due(&self.probe.refusals)?;
-        self.inner.modify(token, fd, interest, mode)
+        inner.modify(watch.token, watch.fd, watch.interest, watch.mode)
     }
 
-    fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.inner.unregister(token, fd)
-    }
-
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(
+        &mut self,
+        inner: &mut B,
+        ready: &mut ReadyList,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         self.probe.waits.fetch_add(1, SeqCst);
         due(&self.probe.failures)?;
-        self.inner.wait(ready, timeout)
+        inner.wait(ready, timeout)
     }
 
-    fn notifier(&self) -> Notifier {
-        let (notifier, probe) = (self.inner.notifier(), Arc::clone(&self.probe));
+    fn notifier(&self, inner: &B) -> Notifier {
+        let (notifier, probe) = (inner.notifier(), Arc::clone(&self.probe));
         Notifier::new(move || {
             probe.notifications.fetch_add(1, SeqCst);
             notifier.notify()
         })
-    }
-
-    fn reset(&mut self) -> io::Result<()> {
-        self.inner.reset()
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.inner.descriptor()
     }
 }

@@ -9,7 +9,6 @@ pub mod child;
 pub mod descriptors;
 pub mod sockets;
 pub mod subject;
-pub mod wrapped;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -18,11 +17,11 @@ use rustix::time::{ClockId, clock_gettime};
 use selkie::selector::Backend;
 use selkie::{Events, Key, Readiness, Selector};
 
+pub use crate::liar::wrapped::Wrapped;
 pub use descriptors::Closable;
 pub use sockets::{ready_unix_pair, tcp_pair, unix_pair};
 pub use subject::Subject;
 pub(crate) use subject::on_every_back_end;
-pub use wrapped::Wrapped;
 
 /// For what has to happen. Only a failing test waits for it, so it is longer than any machine
 /// under load needs.

@@ -9,6 +9,8 @@ use selkie::selector::{
     Backend, BackendKind, EpollBackend, Open, PollBackend, PollingBackend, SelectBackend,
 };
 
+use crate::liar;
+
 /// A back end under test. Tests know it by this trait alone, so that they cannot depend on how
 /// it was opened.
 pub trait Subject: 'static {
@@ -51,7 +53,8 @@ pub trait Subject: 'static {
     }
 }
 
-/// The same back end behind `Box<dyn Backend + Send>`, opened by its name.
+/// The same back end behind `Box<dyn Backend + Send>`, opened by its name. It lies if it has to,
+/// see [`liar`], in ways that the selector hides.
 pub struct Boxed<B>(PhantomData<B>);
 
 macro_rules! subjects {
@@ -76,7 +79,7 @@ macro_rules! subjects {
                 const KIND: BackendKind = BackendKind::$kind;
 
                 fn try_open() -> io::Result<Self::Backend> {
-                    BackendKind::$kind.open()
+                    liar::open_hidden(BackendKind::$kind)
                 }
             }
         )*

@@ -46,8 +46,21 @@ use crate::interest::{Interest, Readiness};
 ///
 /// In return an implementation may report spuriously, twice, or too much (the selector masks by
 /// the interest), return from [`wait`](Backend::wait) too early, and report tokens that are
-/// gone; it must not lose anything.
+/// gone; it must not lose anything. In particular:
+/// - Late is not lost. What it knows of, an event or a notification, it may keep for a later
+///   wait; but then no wait lasts before it is told, and [`descriptor`](Backend::descriptor) is
+///   readable.
+/// - Only [`READ`], [`WRITE`] and [`PRIORITY`] may be spurious. The closed bits and
+///   [`ERROR`](Readiness::ERROR) must be true: programs give a connection up for them.
+/// - What it found of a descriptor it may tell in parts, but [`READ`] and [`WRITE`] not before the
+///   other bits: who reads may take a short read for the last one, if these say nothing else.
+/// - A [`Mode::Oneshot`] that it reports is spent, even if that was spurious: the selector drops
+///   what comes for it before it is armed anew, and asks to [`modify`](Backend::modify) it then.
+/// - A notification ends a select, so it must not be invented. Several may become one.
 ///
+/// [`READ`]: Readiness::READ
+/// [`WRITE`]: Readiness::WRITE
+/// [`PRIORITY`]: Readiness::PRIORITY
 /// [`Selector`]: super::Selector
 pub trait Backend {
     /// A short lower-case name for messages: `"epoll"`.
@@ -97,12 +110,12 @@ pub trait Backend {
     fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()>;
 
     /// Waits until a descriptor is ready, a [`Notifier`] was used or `timeout` (`None`: for
-    /// ever) has elapsed, and pushes what is ready on `ready`, at most as many as it has room
-    /// for.
+    /// ever) has elapsed, and pushes what is ready on `ready`, which is empty, at most as many as
+    /// it has room for. An event or a notification that was there before ends it at once.
     ///
     /// # Errors
-    /// As the system's; then nothing has been pushed and no event is lost. The selector retries
-    /// [`io::ErrorKind::Interrupted`].
+    /// As the system's; then nothing has been pushed, and no event and no notification is lost.
+    /// The selector retries [`io::ErrorKind::Interrupted`], with what is left of the timeout.
     fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()>;
 
     /// A handle that ends [`wait`](Backend::wait).
@@ -227,7 +240,7 @@ impl ReadyList {
         self.ready.push((token, readiness));
     }
 
-    /// Says that a [`Notifier`] ended the wait.
+    /// Says that a [`Notifier`] ended the wait; see [`Backend`] for when that may be said.
     pub fn set_notified(&mut self) {
         self.notified = true;
     }
