@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use selkie::selector::{Backend, BackendKind, ReadyList, Token};
 use selkie::{Interest, Mode, Notifier};
 
@@ -98,6 +99,8 @@ pub struct Probe {
     failures: AtomicUsize,
     /// How many of the next changes of interest fail.
     refusals: AtomicUsize,
+    /// How many of the next registrations fail.
+    registrations: AtomicUsize,
     notifications: AtomicUsize,
     waits: AtomicUsize,
 }
@@ -111,6 +114,11 @@ impl Probe {
     /// Makes the next `count` calls of `modify` fail.
     pub fn refuse(&self, count: usize) {
         self.refusals.store(count, SeqCst);
+    }
+
+    /// Makes the next `count` registrations fail, as for want of memory.
+    pub fn refuse_registrations(&self, count: usize) {
+        self.registrations.store(count, SeqCst);
     }
 
     /// How many times the notifier was called.
@@ -178,6 +186,9 @@ impl Backend for Probed {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        if due(&self.probe.registrations).is_err() {
+            return Err(Errno::NOMEM.into());
+        }
         self.inner.register(token, fd, interest, mode)
     }
 
