@@ -15,10 +15,14 @@
 //!
 //! What is not here: SIGPIPE is in `tests/async_io/sigpipe.rs`.
 
-/// Makes an ignored test of each function, for each back end; see [`harness::alone`].
+/// Makes an ignored test of each function, for each back end, or for those that are named; see
+/// [`harness::alone`].
 macro_rules! loads {
     ($($test:ident),* $(,)?) => {
-        loads! { @[$($test)*] epoll poll select polling }
+        loads! { on [epoll poll select polling] $($test),* }
+    };
+    (on [$($backend:ident)*] $($test:ident),* $(,)?) => {
+        loads! { @[$($test)*] $($backend)* }
     };
     (@$tests:tt $($backend:ident)*) => {
         $(loads! { @module $tests $backend })*
@@ -39,11 +43,15 @@ macro_rules! loads {
 
 mod connections;
 mod exhaustion;
+mod fork;
 mod harness;
+mod late;
 mod peer;
 mod resets;
 mod silent;
 mod slow;
+mod soak;
+mod stopped;
 mod succession;
 mod timers;
 mod wakes;
@@ -55,3 +63,5 @@ mod child;
 #[path = "../util/async_io.rs"]
 #[allow(dead_code)] // Not all of it is needed for loads.
 mod util;
+#[path = "../util/wrapped.rs"]
+mod wrapped;

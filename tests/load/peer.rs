@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{Lines, StdinLock, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
 
@@ -109,6 +109,13 @@ impl Master {
     #[track_caller]
     pub fn expect(&mut self, line: &str) {
         assert_eq!(self.lines.next().expect("it goes on").unwrap(), line);
+    }
+
+    /// Waits for this line in a task, while others go on.
+    pub async fn hear(&mut self, line: &str) {
+        let stdin = File::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+        let mut lines = BufReader::new(Async::new(stdin).unwrap()).lines();
+        assert_eq!(lines.next().await.expect("it goes on").unwrap(), line);
     }
 
     pub fn tell(&self, line: impl Display) {

@@ -29,6 +29,10 @@ const CHUNK: usize = 4 * 1024;
 /// want of polls in that turn.
 const MOST_TURNS: usize = 4;
 
+/// What the hoses may have meanwhile. In a turn, a task makes at most 32 operations in a poll, of
+/// which each four count as one of the turn's 128 polls: no more than 16 such polls. Bytes.
+const MOST_BESIDE: u64 = (MOST_TURNS * 16 * 32 * CHUNK) as u64;
+
 /// Writes without end.
 async fn pour(stream: Rc<Async<TcpStream>>, number: u64) {
     let (mut place, mut stream) = (0, &*stream);
@@ -112,13 +116,16 @@ fn every_byte_of_a_slow_client_comes_back_at_once_beside_a_firehose() {
         stepped.turn(None).unwrap();
         count(&echoes.turn);
     }
+    let beside = echoes.beside.get();
+    assert!(beside.1 <= MOST_BESIDE, "during an echo, the hoses had {} bytes", beside.1);
     let (most, drunk, turns) = (echoes.most_turns.get(), echoes.drunk.get(), echoes.turn.get());
     assert!(most <= MOST_TURNS, "an echo took {most} turns");
     assert!(drunk > HOSES * 1024 * 1024, "the hoses had only {drunk} bytes");
     tell(format_args!(
         "{}: {BYTES} single bytes echoed within {most} turns each, beside {HOSES} hoses that had \
-         {drunk} bytes in {turns} turns (during an echo {:?})",
+         {drunk} bytes in {turns} turns ({} to {} during an echo)",
         backend().name(),
-        echoes.beside.get()
+        beside.0,
+        beside.1
     ));
 }

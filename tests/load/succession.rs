@@ -39,7 +39,7 @@ async fn visit(server: SocketAddr, number: usize) -> io::Result<()> {
     let mut echo = [0; 32];
     stream.read_exact(&mut echo).await?;
     assert!(message == echo, "visitor {number} got other bytes");
-    if number % POLITE_EACH == 0 {
+    if number.is_multiple_of(POLITE_EACH) {
         stream.close().await?;
         assert_eq!(stream.read(&mut echo).await?, 0);
     } else {

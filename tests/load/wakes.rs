@@ -29,7 +29,7 @@ const SIZES: [u64; 8] = [1, 1, 2, 1, 5, 1, 20, 169];
 
 /// New tasks from each thread, one each time that it has gone through the sizes.
 fn wants_a_task(round: usize) -> bool {
-    round % SIZES.len() == 0
+    round.is_multiple_of(SIZES.len())
 }
 
 /// What a thread and its task tell each other.
