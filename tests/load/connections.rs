@@ -31,7 +31,7 @@ const MOST_SCANNED: usize = 5_000;
 const OTHERS: u64 = 40;
 
 /// Clients that come at a time: fewer than the server's backlog, so that none has to knock twice.
-const AT_THE_DOOR: usize = 500;
+const AT_THE_DOOR: usize = 2_000;
 
 /// Times that each client sends a message.
 const ROUNDS: usize = 2;

@@ -18,7 +18,7 @@ use crate::util::backend;
 
 /// For a load to end. Each takes a few seconds on an idle machine; only a failing one, or a
 /// machine with much else to do, needs more.
-pub const PATIENCE: Duration = Duration::from_secs(100);
+pub const PATIENCE: Duration = Duration::from_secs(200);
 
 /// The name of the test that a process is about, for those that it starts in turn.
 const NAME: &str = "SELKIE_LOAD_NAME";
