@@ -29,7 +29,6 @@ mod unix;
 mod waiting;
 
 #[path = "../util/child.rs"]
-#[allow(dead_code)]
 mod child;
 #[path = "../util/liar/mod.rs"]
 mod liar;

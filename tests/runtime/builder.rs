@@ -2,7 +2,6 @@
 //! `event_capacity` and `polls_per_turn` in `turns`, `operations_per_poll` in `budget`,
 //! `timer_fd` in `alarm`, `unobserved_panic` in `panics`.
 
-use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
@@ -38,8 +37,7 @@ fn without_a_choice_the_environment_chooses_the_back_end() {
 
 #[test]
 fn an_unknown_back_end_in_the_environment_is_an_error_that_names_the_known_ones() {
-    const VARIABLE: &str = "SELKIE_BACKEND";
-    if env::var_os(VARIABLE).is_some_and(|name| name == "1") {
+    if child::role().is_some() {
         for error in [Runtime::new().unwrap_err(), selkie::block_on(async {}).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let text = error.to_string();
@@ -52,8 +50,7 @@ fn an_unknown_back_end_in_the_environment_is_an_error_that_names_the_known_ones(
     }
     let name =
         "builder::an_unknown_back_end_in_the_environment_is_an_error_that_names_the_known_ones";
-    let status = child::run_test_alone(name, VARIABLE);
-    assert!(status.success(), "{status}");
+    child::run(child::command(name, "ask for it").env("SELKIE_BACKEND", "1"));
 }
 
 #[test]
@@ -87,11 +84,9 @@ fn open_descriptors() -> usize {
 
 #[test]
 fn a_runtime_that_nobody_embeds_has_no_descriptor_for_it() {
-    const ALONE: &str = "SELKIE_TEST_COUNTS_DESCRIPTORS";
-    if env::var_os(ALONE).is_none() {
+    if child::role().is_none() {
         let name = "builder::a_runtime_that_nobody_embeds_has_no_descriptor_for_it";
-        let status = child::run_test_alone(name, ALONE);
-        assert!(status.success(), "{status}");
+        child::run(&mut child::command(name, "alone"));
         return;
     }
     // What the back end needs, and what embedding adds: epoll's set and eventfd, then a set in
@@ -131,11 +126,9 @@ fn a_descriptor_that_is_asked_for_late_shows_what_came_before() {
 
 #[test]
 fn no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one() {
-    const ALONE: &str = "SELKIE_TEST_HAS_NO_DESCRIPTOR_TO_SPARE";
-    if env::var_os(ALONE).is_none() {
+    if child::role().is_none() {
         let name = "builder::no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one";
-        let status = child::run_test_alone(name, ALONE);
-        assert!(status.success(), "{status}");
+        child::run(&mut child::command(name, "alone"));
         return;
     }
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

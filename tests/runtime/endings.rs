@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
+use std::mem;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::process;
@@ -12,8 +13,8 @@ use std::sync::mpsc::{self, Sender};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
-use std::{env, mem};
 
+use selkie::selector::BackendKind;
 use selkie::{Runtime, Timer, sleep, spawn, yield_now};
 
 use crate::child;
@@ -200,12 +201,10 @@ fn a_runtime_made_in_a_thread_local_destructor_runs_and_goes() {
     });
 }
 
-const CHILD: &str = "SELKIE_TEST_EXITS_IN_A_TASK";
-
 /// Exiting destroys this thread's locals, on glibc, and with them a runtime that is running.
 #[test]
 fn a_task_of_a_thread_local_runtime_that_exits_the_process_does_exit_it() {
-    if env::var_os(CHILD).is_some() {
+    if child::role().is_some() {
         RUNTIME.with(|runtime| {
             runtime.spawn(pending::<()>()).detach();
             let task = runtime.spawn(async {
@@ -217,8 +216,10 @@ fn a_task_of_a_thread_local_runtime_that_exits_the_process_does_exit_it() {
     }
     if !cfg!(miri) {
         let name = "endings::a_task_of_a_thread_local_runtime_that_exits_the_process_does_exit_it";
-        let status = child::run_test_alone(name, CHILD);
-        assert_eq!(status.code(), Some(42), "{status}");
+        let mut command = child::command(name, "exit in a task");
+        command.env("SELKIE_BACKEND", BackendKind::from_env().unwrap().name());
+        let ended = child::end(&mut command, DEADLINE);
+        assert_eq!(ended.status.code(), Some(42), "{ended:?}");
     }
 }
 

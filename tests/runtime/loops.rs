@@ -302,18 +302,15 @@ fn a_source_can_be_a_runtime_by_reference() {
     });
 }
 
-const CHILD: &str = "SELKIE_TEST_COUNTS_THREADS";
-
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
 #[test]
 fn a_runtime_of_whatever_kind_has_no_thread_of_its_own() {
-    if std::env::var_os(CHILD).is_none() {
+    if child::role().is_none() {
         let name = "loops::a_runtime_of_whatever_kind_has_no_thread_of_its_own";
-        let status = child::run_test_alone(name, CHILD);
-        assert!(status.success(), "{status}");
+        child::run(&mut child::command(name, "count threads"));
         return;
     }
     // The test runner's own thread, beside the one that it runs this test on.

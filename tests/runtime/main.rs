@@ -4,7 +4,7 @@
 
 #[path = "../util/backends.rs"]
 mod backends;
-#[path = "../util/rerun.rs"]
+#[path = "../util/child.rs"]
 mod child;
 #[path = "../util/liar/mod.rs"]
 mod liar;

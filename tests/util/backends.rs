@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use selkie::selector::{Backend, BackendKind, ReadyList, Token};
 use selkie::{Interest, Mode, Notifier};
 
@@ -99,6 +100,8 @@ pub struct Probe {
     failures: AtomicUsize,
     /// How many of the next changes of interest fail.
     refusals: AtomicUsize,
+    /// How many of the next registrations fail.
+    registrations: AtomicUsize,
     notifications: AtomicUsize,
     waits: AtomicUsize,
 }
@@ -112,6 +115,11 @@ impl Probe {
     /// Makes the next `count` calls of `modify` fail.
     pub fn refuse(&self, count: usize) {
         self.refusals.store(count, SeqCst);
+    }
+
+    /// Makes the next `count` registrations fail, as for want of memory.
+    pub fn refuse_registrations(&self, count: usize) {
+        self.registrations.store(count, SeqCst);
     }
 
     /// How many times the notifier was called.
@@ -163,6 +171,13 @@ fn due(failures: &AtomicUsize) -> io::Result<()> {
 impl<B: Backend> Meddle<B> for Probed {
     fn supports(&self, inner: &B, mode: Mode) -> bool {
         (self.edges || mode != Mode::Edge) && inner.supports(mode)
+    }
+
+    fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+        if due(&self.probe.registrations).is_err() {
+            return Err(Errno::NOMEM.into());
+        }
+        inner.register(watch.token, watch.fd, watch.interest, watch.mode)
     }
 
     fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
