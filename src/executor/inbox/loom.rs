@@ -3,12 +3,13 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use ::loom::thread::{self, JoinHandle};
 
 use super::Inbox;
 use crate::selector::Notifier;
-use crate::sync::{Bell, explore};
+use crate::sync::{AtomicBool, Bell, explore};
 
 /// What a thread does to the inbox; an item is its name.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ enum Act {
 struct Shared {
     inbox: Arc<Inbox<u8>>,
     bell: Arc<Bell>,
+    /// Set once new items are refused.
+    is_closing: Arc<AtomicBool>,
 }
 
 /// A loop, as `runtime::inner` has it.
@@ -43,17 +46,18 @@ impl Loop {
         });
         let inbox = Arc::new(Inbox::new(notifier));
         // It sleeps from the beginning.
-        Self { shared: Shared { inbox, bell }, received: Vec::new(), sleeps: 1 }
+        let shared = Shared { inbox, bell, is_closing: Arc::default() };
+        Self { shared, received: Vec::new(), sleeps: 1 }
     }
 
     fn spawn(&self, acts: &'static [Act]) -> JoinHandle<Vec<u8>> {
-        let Shared { inbox, .. } = self.shared.clone();
-        thread::spawn(move || acts.iter().filter_map(|act| perform(&inbox, *act)).collect())
+        let shared = self.shared.clone();
+        thread::spawn(move || acts.iter().filter_map(|act| shared.perform(*act)).collect())
     }
 
     /// A turn that blocks.
     fn turn(&mut self) {
-        let Shared { inbox, bell } = &self.shared;
+        let Shared { inbox, bell, .. } = &self.shared;
         let before = inbox.take();
         let may_block = before.is_empty() && {
             self.sleeps += 1;
@@ -76,8 +80,9 @@ impl Loop {
 
     /// As the executor ends.
     fn close(&mut self) {
-        let Shared { inbox, .. } = &self.shared;
+        let Shared { inbox, is_closing, .. } = &self.shared;
         inbox.close_to_new();
+        is_closing.swap(true, SeqCst);
         self.received.extend(inbox.take());
         self.received.extend(inbox.close());
         assert!(!inbox.has_items());
@@ -85,7 +90,7 @@ impl Loop {
 
     /// Once all others have ended: `sent` is what they got rid of.
     fn check(mut self, mut sent: Vec<u8>) {
-        let Shared { inbox, bell } = &self.shared;
+        let Shared { inbox, bell, .. } = &self.shared;
         assert_eq!(inbox.lock().items, [0_u8; 0], "left behind");
         assert!(!inbox.has_items(), "it says that there is an item, and there is none");
         assert!(bell.rings() <= self.sleeps, "{} rings, {} sleeps", bell.rings(), self.sleeps);
@@ -95,14 +100,21 @@ impl Loop {
     }
 }
 
-/// The item, if it was handed back.
-fn perform(inbox: &Inbox<u8>, act: Act) -> Option<u8> {
-    match act {
-        Act::Push(item) => inbox.push(item).err(),
-        Act::PushNew(item) => inbox.push_new(item).err(),
-        Act::Rouse => {
-            inbox.rouse();
-            None
+impl Shared {
+    /// The item, if it was handed back.
+    fn perform(&self, act: Act) -> Option<u8> {
+        match act {
+            Act::Push(item) => self.inbox.push(item).err(),
+            Act::PushNew(item) => {
+                let is_closing = self.is_closing.fetch_or(false, SeqCst);
+                let handed_back = self.inbox.push_new(item).err();
+                assert!(!is_closing || handed_back.is_some(), "a new item for a closing loop");
+                handed_back
+            }
+            Act::Rouse => {
+                self.inbox.rouse();
+                None
+            }
         }
     }
 }
