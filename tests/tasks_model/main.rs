@@ -19,6 +19,7 @@ mod program;
 mod record;
 mod world;
 
+use std::fs;
 use std::panic;
 use std::sync::Once;
 
@@ -57,6 +58,20 @@ fn config() -> Config {
         max_shrink_iters: 20_000,
         max_shrink_time: 60_000,
         ..config
+    }
+}
+
+/// What the fuzzer keeps: small programs that together reach all the code that it has reached.
+#[test]
+fn the_programs_that_the_fuzzer_keeps_go_well() {
+    keep_quiet();
+    // It is not in the published package.
+    let Ok(kept) = fs::read_dir("fuzz/corpus/tasks") else { return };
+    for file in kept {
+        let path = file.expect("it can be listed").path();
+        let program = Program::from_bytes(&fs::read(&path).expect("it can be read"));
+        let text = program.to_string();
+        world::run(program).unwrap_or_else(|why| panic!("{path:?}: {why}\n{text}"));
     }
 }
 
