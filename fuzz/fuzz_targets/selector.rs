@@ -16,10 +16,13 @@ mod run;
 #[path = "../../tests/differential/world.rs"]
 mod world;
 
+use std::sync::Arc;
+
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use rustix::net::Shutdown;
 use selkie::{Interest, Mode};
+use signal_hook::consts::SIGPIPE;
 
 use channel::Plumber;
 use ops::{Amount, Kind, Op, Order, Sequence, Successor};
@@ -98,7 +101,12 @@ fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
     })
 }
 
-fuzz_target!(|input: Input| {
+/// A write to a pipe that nobody reads is to fail, as it does where Rust's own `main` has begun.
+fn survive_broken_pipes() {
+    signal_hook::flag::register(SIGPIPE, Arc::default()).expect("a signal that can be caught");
+}
+
+fuzz_target!(init: survive_broken_pipes(), |input: Input| {
     let Input(sequence) = input;
     let ran = PLUMBER.with(|plumber| run(&sequence, plumber, &Tally::default()));
     if let Err(why) = ran {
