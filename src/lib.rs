@@ -14,6 +14,7 @@ pub mod net;
 mod reactor;
 mod runtime;
 pub mod selector;
+mod sync;
 pub mod time;
 mod timers;
 

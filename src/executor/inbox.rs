@@ -1,5 +1,5 @@
 //! Layer 2: what other threads hand to the loop, and how they wake it.
-//! Imports `notifier` alone. The only concurrent part of the crate.
+//! Imports `notifier` and `sync`. The only concurrent part of the crate.
 //!
 //! Invariant: an item that is pushed while the loop sleeps, or is about to, ends its sleep; and
 //! only the first one of a sleep costs a system call.
@@ -8,14 +8,17 @@
 //!   loop:   Awake ─fall_asleep→ Asleep ─wake_up→ Awake
 //!   others: Asleep ─rouse→ Awake, and notify; Awake ─rouse→ Awake, and nothing more
 //! ```
-//! Who pushes, first stores the item and then reads the phase; the loop first stores the phase
-//! and then looks for items, both in one total order (`SeqCst`): one of them sees the other.
+//! Who pushes, first stores the item and then swaps the phase; the loop first swaps the phase and
+//! then looks for items. Whoever swaps second finds what the first had done by then: the loop sees
+//! the item, or the other sees the loop asleep. (So every change of the phase is a swap: a store
+//! would not read, and what came before the last swap by others could go unseen.)
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::selector::Notifier;
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard};
 
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
@@ -104,13 +107,13 @@ impl<T> Inbox<T> {
 
     /// The loop is about to sleep. False if there is an item, which it has to look at first.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.phase.store(ASLEEP, SeqCst);
+        self.phase.swap(ASLEEP, SeqCst);
         !self.has_items.load(SeqCst)
     }
 
     /// The loop is awake: from now on, to push costs no system call.
     pub(crate) fn wake_up(&self) {
-        self.phase.store(AWAKE, SeqCst);
+        self.phase.swap(AWAKE, SeqCst);
     }
 
     /// True if there is an item.
@@ -142,7 +145,10 @@ impl<T> Inbox<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod loom;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::Arc;

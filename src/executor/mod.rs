@@ -1,6 +1,6 @@
 //! Layer 2: holds the tasks and the queue of those that can go on.
-//! Imports async-task and `notifier`; knows no I/O, no clock, and does not run by itself: the
-//! runtime takes one task after the other from it.
+//! Imports async-task, `notifier` and `sync`; knows no I/O, no clock, and does not run by itself:
+//! the runtime takes one task after the other from it.
 //!
 //! Invariant: a task's future is polled and dropped on the executor's thread only, wherever its
 //! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn()`].
@@ -15,10 +15,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
-use std::thread;
 use std::time::Duration;
 
 use slotmap::{DefaultKey, SlotMap};
+
+use crate::sync;
 
 pub(crate) use self::future::spawn;
 pub(crate) use self::inbox::Inbox;
@@ -138,7 +139,7 @@ impl Executor {
             }
             // A wake on another thread has claimed a task and is about to push it. That takes no
             // time, unless that thread does not get any: let it have this one's.
-            thread::sleep(NAP);
+            sync::nap(NAP);
             patience = patience.saturating_sub(NAP);
         }
         drop(self.shared.inbox.close());

@@ -1,10 +1,11 @@
 //! Layer 2: the part of an executor that other threads reach.
-//! Imports `inbox`. Invariant: all of it is `Send` and `Sync`; no code of a user runs under a lock.
+//! Imports `inbox` and `sync`. Invariant: all of it is `Send` and `Sync`; no code of a user runs under a lock.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::inbox::Inbox;
+use crate::sync::Mutex;
 
 /// A task that can go on. It knows the executor that it belongs to.
 pub(crate) type Runnable = async_task::Runnable<Arc<Shared>>;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::inner::Inner;
 use crate::executor::{self, Executor};
 use crate::reactor::Reactor;
+use crate::sync::thread_local;
 
 thread_local! {
     static CURRENT: RefCell<Option<Entry>> = const { RefCell::new(None) };

@@ -6,6 +6,8 @@ mod builder;
 mod current;
 mod deadline;
 mod inner;
+#[cfg(all(test, loom))]
+mod loom;
 mod remote;
 mod root;
 mod yield_now;

@@ -5,12 +5,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::current::Current;
 use super::inner::Root;
 use crate::executor::{Current as _, Shared};
+use crate::sync::AtomicBool;
 
 /// The future of a `block_on`, and its value when it has one.
 pub(super) struct BlockOn<'f, F: Future> {
@@ -39,7 +40,8 @@ impl<F: Future> Root for BlockOn<'_, F> {
 
     fn poll(&mut self) -> bool {
         if self.value.is_none() && self.is_woken() {
-            self.flag.is_woken.store(false, SeqCst);
+            // Not a store: what a waker did before it found the flag set is to be seen here.
+            self.flag.is_woken.swap(false, SeqCst);
             let polled = self.future.as_mut().poll(&mut Context::from_waker(&self.waker));
             if let Poll::Ready(value) = polled {
                 self.value = Some(value);

@@ -12,7 +12,7 @@
 //! armed and dropped within a turn, as a timeout over something that was ready is, costs the same
 //! whatever its deadline: by the heap it took up to seven times as long, if sooner than all others.
 //!
-//! Invariants, which `tests::check` states in code:
+//! Invariants, which `model::check` states in code:
 //! - no entry of the heap, which is the first `ordered` ones, is before its parent, by deadline and
 //!   then by serial number;
 //! - `places[entry.slot]` is the place of `entry`, and every other place is `VACANT`;
@@ -156,7 +156,7 @@ impl<T> Timers<T> {
 
     /// How many timers are outstanding.
     #[must_use]
-    #[cfg(test)]
+    #[cfg(any(test, selkie_fuzz))]
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }
@@ -288,5 +288,9 @@ fn give_back<E>(storage: &mut Vec<E>) {
     }
 }
 
+#[cfg(any(test, selkie_fuzz))]
+mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(selkie_fuzz)]
+pub(crate) use model::{Op, run};

@@ -53,10 +53,10 @@ mod found;
 #[path = "../util/liar/mod.rs"]
 mod liar;
 mod ops;
+mod run;
 mod walk;
 mod world;
 
-use std::cell::Cell;
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -64,11 +64,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{
     Config, FileFailurePersistence, TestCaseResult, TestError, TestRunner,
 };
-use selkie::selector::BackendKind;
 
 use channel::Plumber;
-use ops::{Op, Sequence};
-use world::{Room, World};
+use run::{Tally, run};
 
 /// Sequences in a plain run: about six seconds of a debug build.
 const SEQUENCES: u32 = 1200;
@@ -80,13 +78,6 @@ const WALKS: u32 = 1000;
 fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    sequences: Cell<u64>,
-    selects: Cell<u64>,
-    reported: Cell<u64>,
 }
 
 fn config(cases: u32, regressions: &'static str) -> Config {
@@ -130,56 +121,4 @@ where
         Err(TestError::Fail(why, input)) => panic!("{why}\n{input}"),
         Err(abort) => panic!("{abort}"),
     }
-}
-
-fn run(sequence: &Sequence, plumber: &Plumber, tally: &Tally) -> Result<(), TestCaseError> {
-    let mut worlds = Vec::new();
-    for kind in BackendKind::ALL {
-        worlds.push(World::new(*kind)?);
-    }
-    tally.sequences.update(|n| n + 1);
-    let opened = sequence.channels.iter().copied().map(Op::Open);
-    for (step, op) in opened.chain(sequence.ops.iter().copied()).enumerate() {
-        let done = match op {
-            Op::Select => select(&mut worlds, Room::Ample, tally),
-            Op::SelectOneByOne => select(&mut worlds, Room::One, tally),
-            _ => act(&mut worlds, op, plumber),
-        };
-        done.map_err(|error| match error {
-            TestCaseError::Fail(why) => TestCaseError::fail(format!("step {step}, {op:?}: {why}")),
-            reject => reject,
-        })?;
-    }
-    Ok(())
-}
-
-/// Does the same in all worlds, and waits until they are in the same state.
-fn act(worlds: &mut [World], op: Op, plumber: &Plumber) -> Result<(), TestCaseError> {
-    for world in worlds.iter_mut() {
-        world.give_up_closed()?;
-    }
-    let mut outcomes = Vec::new();
-    for world in worlds.iter_mut() {
-        outcomes.push(world.apply(op, plumber)?);
-        world.check_map()?;
-    }
-    prop_assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]), "outcomes {outcomes:?}");
-    plumber.settle()?;
-    let seen: Vec<_> = worlds.iter().map(World::seen).collect();
-    prop_assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "the kernel's states {seen:?}");
-    worlds.iter_mut().for_each(World::note_edges);
-    Ok(())
-}
-
-/// Selects in all worlds, and compares.
-fn select(worlds: &mut [World], room: Room, tally: &Tally) -> Result<(), TestCaseError> {
-    let mut rounds = Vec::new();
-    for world in worlds {
-        tally.selects.update(|n| n + 1);
-        let round = world.select(room)?;
-        tally.reported.update(|n| n + round.report.len() as u64);
-        compare::check(world.kind, &round.expected, &round.report)?;
-        rounds.push((world.kind, round));
-    }
-    compare::agree(&rounds)
 }
