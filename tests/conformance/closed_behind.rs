@@ -19,6 +19,7 @@ on_every_back_end! {
     a_duplicate_that_outlives_close_is_no_event_for_a_key_that_is_gone,
     a_duplicate_that_outlives_close_is_got_rid_of_among_busy_neighbours,
     after_that_all_other_registrations_still_work,
+    a_neighbour_that_is_closed_as_well_is_no_error_to_that,
     a_fired_oneshot_stays_silent_after_that,
     a_notification_is_neither_lost_nor_repeated_by_that,
     a_number_that_comes_back_as_the_same_file_is_not_registered_already,
@@ -175,6 +176,23 @@ fn after_that_all_other_registrations_still_work<T: Subject>() {
         selector.unregister(key).unwrap();
     }
     assert_silent(&mut selector);
+}
+
+fn a_neighbour_that_is_closed_as_well_is_no_error_to_that<T: Subject>() {
+    let mut selector = T::selector();
+    let (duplicate, _peer) = ready_unix_pair();
+    let orphan = selector.register(Closable::duplicate_of(&duplicate), Interest::READ, ()).unwrap();
+    let closed = Closable::duplicate_of(unix_pair().0);
+    let closed = selector.register(closed, Interest::READ, ()).unwrap();
+    let (source, mut peer) = unix_pair();
+    let key = selector.register(Closable::duplicate_of(source), Interest::READ, ()).unwrap();
+    close_behind(&selector, orphan);
+    selector.unregister(orphan).unwrap();
+    close_behind(&selector, closed);
+    expect_closed::<T>(&mut selector, closed);
+    assert_silent(&mut selector);
+    peer.write_all(b"!").unwrap();
+    assert_eq!(next_batch(&mut selector), [(key, Readiness::READ)]);
 }
 
 fn a_fired_oneshot_stays_silent_after_that<T: Subject>() {
