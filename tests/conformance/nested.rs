@@ -24,6 +24,7 @@ on_every_back_end! {
     a_source_closed_too_early_in_the_inner_selector_does_not_spin_the_outer_one,
     a_selector_cannot_be_registered_in_itself,
     selectors_nest_three_deep,
+    selectors_that_nest_too_deep_are_told_so,
 }
 
 type Inner<T> = Selector<UnixStream, (), <T as Subject>::Backend>;
@@ -195,4 +196,23 @@ fn selectors_nest_three_deep<T: Subject>() {
     let mut outer = T::selector();
     let key = outer.register(descriptor, Interest::READ, middle).unwrap();
     assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
+}
+
+fn selectors_that_nest_too_deep_are_told_so<T: Subject>() {
+    let innermost: Inner<T> = T::selector();
+    let Some(mut descriptor) = descriptor_of::<T>(&innermost) else { return };
+    let mut nested = Vec::new();
+    let refused = loop {
+        assert!(nested.len() < 10, "nobody is refused");
+        let mut outer = T::selector();
+        if let Err(refused) = outer.register(descriptor, Interest::READ, ()) {
+            break refused;
+        }
+        descriptor = outer.descriptor().unwrap().try_clone_to_owned().unwrap();
+        nested.push(outer);
+    };
+    let cause = refused.source().and_then(|cause| cause.downcast_ref::<io::Error>()).unwrap();
+    let expected = [Errno::EINVAL as i32, Errno::ELOOP as i32];
+    assert!(expected.contains(&cause.raw_os_error().unwrap()), "{cause}");
+    assert!(refused.to_string().contains("nor more than three deep"), "{refused}");
 }
