@@ -75,3 +75,11 @@ fn a_runtime_with_a_timer_descriptor_works_on_every_back_end() {
         });
     }
 }
+
+#[test]
+fn what_is_shown_of_a_runtime_and_its_remote_names_them() {
+    let runtime = Builder::new().build_with(Parked::open()).unwrap();
+    let shown = "Runtime { has_ready_tasks: false, next_deadline: None, .. }";
+    assert_eq!(format!("{runtime:?}"), shown);
+    assert_eq!(format!("{:?}", runtime.remote()), "Remote { .. }");
+}
