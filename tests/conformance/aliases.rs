@@ -46,6 +46,16 @@ fn what_is_shown_of_a_key_tells_it_from_its_neighbour_and_from_another_selectors
     assert_eq!(all.len(), 4, "{all:?}");
 }
 
+#[test]
+fn what_is_shown_of_select_counts_the_descriptors_it_asks_for() {
+    let mut selector = SelectSelector::new().unwrap();
+    let (one, other) = unix_pair();
+    selector.register(one, Interest::READ | Interest::WRITE, ()).unwrap();
+    selector.register(other, Interest::WRITE, ()).unwrap();
+    let shown = format!("{:?}", selector.backend());
+    assert!(shown.contains("asked: [2, 2, 0]"), "with the notifier's: {shown}");
+}
+
 fn each_back_end_is_opened_by_its_name<T: Subject>() {
     let name = T::KIND.name();
     let kind: BackendKind = name.parse().unwrap();
