@@ -16,6 +16,7 @@ use crate::util::{ready_now, ready_unix_pair, unix_pair};
 
 on_every_back_end! {
     waits_that_end_early_cut_no_timeout_short,
+    a_select_that_nothing_ends_early_is_one_wait,
     waits_that_are_interrupted_are_begun_again,
     tokens_that_are_repeated_are_one_event,
     tokens_that_are_gone_reach_nobody,
@@ -55,6 +56,24 @@ fn waits_that_end_early_cut_no_timeout_short<T: Subject>() {
     let found: Vec<_> = selector.select(&mut events, None).unwrap().collect();
     assert_eq!(found, [(key, Readiness::READ)]);
     drop(writer.join().unwrap());
+}
+
+fn a_select_that_nothing_ends_early_is_one_wait<T: Subject>() {
+    let waits = Cell::new(0);
+    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+        waits.set(waits.get() + 1);
+        inner.wait(ready, timeout)
+    });
+    let (source, mut peer) = unix_pair();
+    selector.register(source, Interest::READ, ()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(SILENCE);
+            peer.write_all(b"!").unwrap();
+        });
+        assert_eq!(selector.select(&mut Events::new(), None).unwrap().count(), 1);
+    });
+    assert_eq!(waits.get(), 1);
 }
 
 fn waits_that_are_interrupted_are_begun_again<T: Subject>() {
