@@ -159,6 +159,19 @@ fn after_a_short_read_the_next_one_waits_for_an_event() {
 }
 
 #[test]
+fn the_end_of_a_stream_is_read_again_and_again_without_an_event() {
+    let stepped = Stepped::new();
+    for Pair { name, mut near, far } in stepped.enter(pairs) {
+        drop(far);
+        let (watcher, mut buf) = (Watcher::new(), [0; 8]);
+        for _ in 0..3 {
+            let polled = stepped.poll(pin!(near.read(&mut buf)), &watcher);
+            assert!(matches!(polled, Poll::Ready(Ok(0))), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_direct_read_leaves_the_rest_for_an_async_one() {
     run(async || {
         let (mut near, mut far) = unix_pair();
