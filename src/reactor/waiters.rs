@@ -158,6 +158,7 @@ mod tests {
         waiters.put(Some(id), old.clone());
         let replaced = waiters.put(Some(id), new.clone()).expect("the old waker comes out");
         assert!(replaced.will_wake(&old) && waiters.has(Some(id), &new));
+        assert!(!waiters.has(Some(id), &old) && !waiters.has(None, &new));
         assert_eq!(len(&waiters), 1);
     }
 
