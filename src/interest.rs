@@ -113,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn only_a_direction_says_that_an_operation_will_not_block() {
+        let told = |readiness: Readiness| (readiness.is_readable(), readiness.is_writable());
+        assert_eq!(told(Readiness::READ), (true, false));
+        assert_eq!(told(Readiness::WRITE), (false, true));
+        let neither = Readiness::all() - Readiness::READ - Readiness::WRITE;
+        assert_eq!(told(neither), (false, false));
+    }
+
+    #[test]
     fn every_interest_has_a_readiness_of_the_same_bits() {
         for interest in Interest::all() {
             assert_eq!(Readiness::from(interest).bits(), interest.bits());

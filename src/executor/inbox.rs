@@ -170,6 +170,7 @@ mod tests {
         (0..3).for_each(|item| inbox.push(item).unwrap());
         assert_eq!(notified.load(SeqCst), 1);
         assert_eq!(inbox.take(), [0, 1, 2]);
+        assert!(!inbox.has_items());
         inbox.push(3).unwrap();
         assert_eq!(notified.load(SeqCst), 1, "the loop is awake");
         inbox.take();

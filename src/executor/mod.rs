@@ -113,13 +113,9 @@ impl Executor {
         !self.queue.borrow().is_empty() || self.shared.inbox.has_items()
     }
 
-    /// True once [`close`](Self::close) was called.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.is_closing.get()
-    }
-
-    /// Drops the futures of all tasks but of those that the caller is `polling`: these are dropped
-    /// by another call, when their poll has ended. What another thread holds on to is leaked.
+    /// Drops the futures of all tasks but of those that the caller is `polling`, which never end:
+    /// a turn borrows its runtime, so the process is exiting. What another thread holds on to is
+    /// leaked.
     pub(crate) fn close(&self, polling: usize) {
         self.is_closing.set(true);
         self.shared.inbox.close_to_new();

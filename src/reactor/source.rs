@@ -208,6 +208,7 @@ mod tests {
             deliver(&source, Readiness::READ);
             assert!(source.short_read_drains());
             deliver(&source, Readiness::READ | hint);
+            deliver(&source, Readiness::READ | hint);
             deliver(&source, Readiness::READ);
             assert!(!source.short_read_drains());
         }

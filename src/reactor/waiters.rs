@@ -46,7 +46,7 @@ impl Waiters {
     /// A name that no other waiter here has, nor soon gets.
     pub(super) fn new_id(&self) -> WaiterId {
         let id = NonZeroU32::MIN.saturating_add(self.last_id.get());
-        self.last_id.set(self.last_id.get().wrapping_add(1) % (u32::MAX - 1));
+        self.last_id.set((self.last_id.get() + 1) % u32::MAX);
         WaiterId(id)
     }
 
@@ -155,7 +155,53 @@ mod tests {
         waiters.put(Some(id), old.clone());
         let replaced = waiters.put(Some(id), new.clone()).expect("the old waker comes out");
         assert!(replaced.will_wake(&old) && waiters.has(Some(id), &new));
+        assert!(!waiters.has(Some(id), &old) && !waiters.has(None, &new));
         assert_eq!(len(&waiters), 1);
+    }
+
+    #[test]
+    fn who_leaves_from_among_many_is_the_only_one_to_leave() {
+        let waiters = Waiters::default();
+        let all = [(); 4].map(|()| (waiters.new_id(), waker()));
+        for (id, waker) in &all {
+            waiters.put(Some(*id), waker.clone());
+        }
+        let removed = waiters.remove(all[2].0).expect("it waits");
+        assert!(removed.will_wake(&all[2].1));
+        assert!(waiters.remove(all[2].0).is_none());
+        let left = all.each_ref().map(|(id, waker)| waiters.has(Some(*id), waker));
+        assert_eq!(left, [true, true, false, true]);
+        assert_eq!(len(&waiters), 3);
+    }
+
+    #[test]
+    fn who_waits_behind_one_that_left_still_replaces_its_own_waker() {
+        let (waiters, old, new) = (Waiters::default(), waker(), waker());
+        let [one, other] = [waiters.new_id(), waiters.new_id()];
+        waiters.put(Some(one), waker());
+        waiters.put(Some(other), old.clone());
+        waiters.remove(one);
+        let replaced = waiters.put(Some(other), new.clone()).expect("the old waker comes out");
+        assert!(replaced.will_wake(&old) && waiters.has(Some(other), &new));
+        assert_eq!(len(&waiters), 1);
+    }
+
+    #[test]
+    fn a_waiter_that_is_alone_allocates_nothing() {
+        let (waiters, waker) = (Waiters::default(), waker());
+        for _ in 0..2 {
+            waiters.put(None, waker.clone());
+            assert_eq!((waiters.rest.borrow().capacity(), len(&waiters)), (0, 1));
+        }
+    }
+
+    #[test]
+    fn names_begin_again_after_four_billion_and_none_is_zero() {
+        let waiters = Waiters::default();
+        let first = waiters.new_id();
+        waiters.last_id.set(u32::MAX - 1);
+        assert_eq!(waiters.new_id(), WaiterId(NonZeroU32::MAX));
+        assert_eq!(waiters.new_id(), first);
     }
 
     #[test]

@@ -266,10 +266,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.inner.is_running.set(false);
         self.inner.rest();
-        if self.inner.executor.is_closing() {
-            // The runtime was dropped inside one of its own tasks, which can go now as well.
-            self.inner.executor.close(0);
-        }
     }
 }
 

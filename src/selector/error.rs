@@ -149,3 +149,30 @@ pub(super) fn not_registered(key: Key) -> io::Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_descriptor_back_end_and_remedy_and_keeps_its_cause() {
+        for (errno, remedy) in [
+            (Errno::NOENT, "unregister it and register it anew"),
+            (Errno::BADF, "register a source before its descriptor is closed"),
+            (Errno::PERM, "use it without a selector"),
+            (Errno::NOSPC, "raise /proc/sys/fs/epoll/max_user_watches"),
+            (Errno::NOMEM, "unregister what is no longer needed"),
+            (Errno::LOOP, "nor more than three deep"),
+            (Errno::INVAL, "a selector cannot be registered in itself"),
+        ] {
+            let error = refused(7, "epoll", errno.into());
+            let text = error.to_string();
+            assert!(text.contains("fd 7") && text.contains(remedy), "{text}");
+            assert_eq!(error.kind(), io::Error::from(errno).kind());
+            let cause = error.get_ref().and_then(|inner| inner.source()).expect("the system's");
+            assert!(text.contains(&cause.to_string()), "{text}");
+        }
+        let other = refused(7, "epoll", Errno::IO.into());
+        assert_eq!(other.raw_os_error(), Some(Errno::IO.raw_os_error()));
+    }
+}

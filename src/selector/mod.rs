@@ -340,3 +340,6 @@ impl<S, D, B: Backend> fmt::Debug for Selector<S, D, B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,6 +158,45 @@ fn one_timer_to_and_fro_never_resizes_the_storage_twice() {
     assert!(resizes.count <= 13 + 8 + 1, "{} times", resizes.count);
 }
 
+#[test]
+fn storage_that_was_cut_has_room_for_as_many_timers_again() {
+    let (mut timers, base) = (Timers::new(), Instant::now());
+    let mut keys: Vec<_> = (0..1000).map(|i| timers.insert(after(base, i), ())).collect();
+    let room = timers.heap.capacity();
+    while timers.heap.capacity() == room {
+        timers.remove(keys.pop().unwrap());
+    }
+    assert!(timers.heap.capacity() >= 2 * timers.len() && timers.len() > KEPT);
+}
+
+#[test]
+fn a_timer_that_comes_and_goes_between_two_looks_is_not_brought_into_order() {
+    let (mut timers, base) = (Timers::new(), Instant::now());
+    timers.insert(after(base, 9), ());
+    assert!(timers.next_deadline().is_some());
+    let fresh = [3, 2, 1].map(|nanos| timers.insert(after(base, nanos), ()));
+    for key in fresh {
+        assert_eq!(timers.remove(key), Some(()));
+        assert_eq!(timers.ordered, 1);
+    }
+}
+
+#[test]
+fn the_list_of_vacant_slots_is_swept_only_when_that_drops_half_of_it() {
+    let (mut timers, base) = (Timers::new(), Instant::now());
+    let keys: Vec<_> = (0..100).map(|i| timers.insert(after(base, i), ())).collect();
+    let mut remove = |slots: std::ops::RangeInclusive<usize>| {
+        for slot in slots {
+            timers.remove(keys[slot]);
+        }
+        (timers.vacant.len(), timers.places.len())
+    };
+    remove(1..=79);
+    assert_eq!(remove(81..=98), (97, 100));
+    assert_eq!(remove(99..=99), (97, 81), "the end is cut off, and 18 in the list are behind it");
+    assert_eq!(remove(80..=80), (0, 1), "all in the list are behind the end");
+}
+
 fn offset() -> impl Strategy<Value = Offset> {
     prop_oneof![
         4 => (0..4_u64).prop_map(Offset::After), // many equal deadlines

@@ -9,10 +9,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::io::copy;
+use futures::{FutureExt, StreamExt};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
 use selkie::{Async, Task};
 
 use crate::child::{self, role};
@@ -150,4 +151,19 @@ fn what_needs_a_descriptor_fails_without_one_and_works_again_later() {
         drop(spare);
         listener.accept().await.unwrap();
     });
+}
+
+#[test]
+fn an_error_that_is_no_want_of_descriptors_is_yielded_each_time_and_at_once() {
+    let stepped = Stepped::new();
+    let listener = stepped.enter(|| Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    // Linux refuses to accept then.
+    shutdown(listener.get_ref(), Shutdown::Both).unwrap();
+    let mut incoming = listener.incoming();
+    assert_eq!(format!("{incoming:?}"), "Incoming { is_resting: false, .. }");
+    for _ in 0..3 {
+        let next = stepped.enter(|| incoming.next().now_or_never());
+        let error = next.flatten().expect("it does not wait").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
+    }
 }

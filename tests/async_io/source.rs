@@ -8,17 +8,19 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::thread;
 
 use futures::future::poll_fn;
 use futures::io::AsyncReadExt;
 use rustix::event::PollFlags;
+use selkie::selector::BackendKind;
 use selkie::{Async, yield_now};
 
 use crate::liar;
 use crate::util::{
-    Stepped, Watcher, drain, fill, is_nonblocking, refuses_regular_files, run, tcp_pair,
-    wait_in_kernel,
+    Pair, Stepped, Watcher, drain, fill, is_nonblocking, pairs, refuses_regular_files, run,
+    tcp_pair, wait_in_kernel,
 };
 
 fn unix_pair() -> (Async<UnixStream>, UnixStream) {
@@ -136,6 +138,41 @@ fn readable_tells_what_is_so_though_the_source_is_read_directly() {
         assert!(stepped.poll(readable.as_mut(), &watcher).is_pending());
         stepped.settle();
         stepped.assert_idle();
+    }
+}
+
+/// On a back end with edges that tells of a half-close. Elsewhere the read is tried.
+#[test]
+fn after_a_short_read_the_next_one_waits_for_an_event() {
+    let is_spared = BackendKind::from_env().unwrap() == BackendKind::Epoll;
+    let stepped = Stepped::new();
+    for Pair { name, mut near, mut far } in stepped.enter(pairs) {
+        let (watcher, mut buf) = (Watcher::new(), [0; 8]);
+        far.write_all(b"abc").unwrap();
+        let read = stepped.finish(pin!(near.read(&mut buf)), &watcher);
+        assert_eq!(read.unwrap(), 3, "{name}");
+        far.write_all(b"de").unwrap();
+        let mut read = pin!(near.read(&mut buf));
+        let polled = stepped.poll(read.as_mut(), &watcher);
+        assert_eq!(polled.is_pending(), is_spared, "{name}");
+        let read = match polled {
+            Poll::Pending => stepped.finish(read, &watcher),
+            Poll::Ready(read) => read,
+        };
+        assert_eq!(read.unwrap(), 2, "{name}");
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_is_read_again_and_again_without_an_event() {
+    let stepped = Stepped::new();
+    for Pair { name, mut near, far } in stepped.enter(pairs) {
+        drop(far);
+        let (watcher, mut buf) = (Watcher::new(), [0; 8]);
+        for _ in 0..3 {
+            let polled = stepped.poll(pin!(near.read(&mut buf)), &watcher);
+            assert!(matches!(polled, Poll::Ready(Ok(0))), "{name}");
+        }
     }
 }
 

@@ -32,6 +32,30 @@ fn each_alias_opens_its_back_end() {
     expect_to_work(PollingSelector::new().unwrap(), "polling");
 }
 
+#[test]
+fn what_is_shown_of_a_key_tells_it_from_its_neighbour_and_from_another_selectors() {
+    let shown = || {
+        let mut selector = EpollSelector::new().unwrap();
+        let notifier = selector.notifier();
+        assert_eq!(format!("{notifier:?}"), "Notifier { .. }");
+        let (one, other) = unix_pair();
+        let key = |source| format!("{:?}", selector.register(source, Interest::READ, ()).unwrap());
+        [one, other].map(key)
+    };
+    let all: std::collections::HashSet<_> = shown().into_iter().chain(shown()).collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+}
+
+#[test]
+fn what_is_shown_of_select_counts_the_descriptors_it_asks_for() {
+    let mut selector = SelectSelector::new().unwrap();
+    let (one, other) = unix_pair();
+    selector.register(one, Interest::READ | Interest::WRITE, ()).unwrap();
+    selector.register(other, Interest::WRITE, ()).unwrap();
+    let shown = format!("{:?}", selector.backend());
+    assert!(shown.contains("asked: [2, 2, 0]"), "with the notifier's: {shown}");
+}
+
 fn each_back_end_is_opened_by_its_name<T: Subject>() {
     let name = T::KIND.name();
     let kind: BackendKind = name.parse().unwrap();

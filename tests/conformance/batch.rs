@@ -22,12 +22,15 @@ on_every_back_end! {
     the_loop_body_may_register_modify_and_unregister,
     a_key_that_was_modified_in_the_batch_is_delivered_once_more_at_most,
     a_walk_can_be_repeated,
+    a_walk_says_how_many_are_left_at_most_and_shows_them,
     a_select_clears_what_was_there_before,
     events_can_be_used_with_two_selectors,
     two_buffers_can_be_used_with_one_selector,
+    a_key_unregistered_by_a_walk_within_a_walk_is_not_delivered_by_the_outer_one,
     a_small_batch_gives_every_key_its_turn,
     a_small_batch_gives_a_late_key_its_turn,
     no_batch_is_larger_than_its_capacity,
+    a_key_that_stood_behind_the_end_of_a_smaller_batch_can_be_unregistered,
 }
 
 type Registered<B> = (Selector<UnixStream, usize, B>, Vec<Key>, Vec<UnixStream>);
@@ -193,6 +196,24 @@ fn a_walk_can_be_repeated<T: Subject>() {
     assert_eq!(events.iter().collect::<Vec<_>>(), again);
 }
 
+fn a_walk_says_how_many_are_left_at_most_and_shows_them<T: Subject>() {
+    let (mut selector, keys, _peers) = all_ready::<T>(3);
+    let mut events = Events::new();
+    selector.select(&mut events, Some(DEADLINE)).unwrap();
+    let mut walk = events.iter();
+    // Any of them may yet be unregistered.
+    assert_eq!(walk.size_hint(), (0, Some(3)));
+    let first = walk.next().unwrap();
+    assert_eq!(walk.size_hint(), (0, Some(2)));
+    let (all, left) = (format!("{:?}", events.iter()), format!("{walk:?}"));
+    assert_eq!(all, format!("{events:?}"));
+    for key in keys {
+        let shown = format!("({key:?}, {:?})", Readiness::READ);
+        assert!(all.contains(&shown), "{all}");
+        assert_eq!(left.contains(&shown), key != first.0, "{left}");
+    }
+}
+
 fn a_select_clears_what_was_there_before<T: Subject>() {
     let (mut selector, keys, _peers) = all_ready::<T>(3);
     let mut events = Events::new();
@@ -237,6 +258,23 @@ fn two_buffers_can_be_used_with_one_selector<T: Subject>() {
     assert_eq!(other.iter().collect::<Vec<_>>(), [(keys[1], Readiness::READ)]);
     // The older batch may still name the key; it names nothing then.
     assert!(one.iter().all(|(key, _)| key == keys[1] || selector.get(key).is_none()));
+}
+
+/// A handler that selects for itself, twice, and unregisters all others that it finds.
+fn a_key_unregistered_by_a_walk_within_a_walk_is_not_delivered_by_the_outer_one<T: Subject>() {
+    let (mut selector, keys, _peers) = all_ready::<T>(3);
+    let (mut outer, mut inner) = (Events::new(), Events::new());
+    let mut delivered = Vec::new();
+    for (key, _) in selector.select(&mut outer, Some(DEADLINE)).unwrap() {
+        delivered.push(key);
+        selector.select(&mut inner, Some(DEADLINE)).unwrap();
+        for (other, _) in selector.select(&mut inner, Some(DEADLINE)).unwrap() {
+            if other != key {
+                selector.unregister(other).unwrap();
+            }
+        }
+    }
+    assert_eq!(delivered.len(), 1, "of {keys:?}");
 }
 
 /// How often each key was reported by so many selects; nobody reads anything.
@@ -287,4 +325,16 @@ fn no_batch_is_larger_than_its_capacity<T: Subject>() {
         assert!((1..=capacity.min(8)).contains(&found), "{found} in a batch of {capacity}");
     }
     assert_eq!(ready_now(&mut selector).len(), 8);
+}
+
+fn a_key_that_stood_behind_the_end_of_a_smaller_batch_can_be_unregistered<T: Subject>() {
+    let (mut selector, keys, _peers) = all_ready::<T>(4);
+    selector.select(&mut Events::new(), Some(DEADLINE)).unwrap();
+    let mut smaller = buffer(3);
+    selector.select(&mut smaller, Some(DEADLINE)).unwrap();
+    let is_left_out = |key: &&Key| smaller.iter().all(|(other, _)| other != **key);
+    let left_out: Vec<_> = keys.iter().filter(is_left_out).collect();
+    assert_eq!(left_out.len(), 1);
+    selector.unregister(*left_out[0]).unwrap();
+    assert_eq!(smaller.iter().count(), 3);
 }

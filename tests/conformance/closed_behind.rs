@@ -17,9 +17,11 @@ on_every_back_end! {
     a_closed_descriptor_does_not_spin_and_its_source_comes_back,
     many_closed_descriptors_do_not_spin,
     a_closed_neighbour_keeps_nobody_from_being_reported,
+    a_closed_neighbour_is_in_the_batch_of_those_that_are_ready,
     a_duplicate_that_outlives_close_is_no_event_for_a_key_that_is_gone,
     a_duplicate_that_outlives_close_is_got_rid_of_among_busy_neighbours,
     after_that_all_other_registrations_still_work,
+    a_neighbour_that_is_closed_as_well_is_no_error_to_that,
     a_fired_oneshot_stays_silent_after_that,
     a_notification_is_neither_lost_nor_repeated_by_that,
     a_number_that_comes_back_as_the_same_file_is_not_registered_already,
@@ -91,6 +93,21 @@ fn a_closed_neighbour_keeps_nobody_from_being_reported<T: Subject>() {
     selector.notifier().notify().unwrap();
     selector.unregister(closed).unwrap();
     wait_for(&mut selector, key, Readiness::READ);
+}
+
+/// And makes nobody ready who is not.
+fn a_closed_neighbour_is_in_the_batch_of_those_that_are_ready<T: Subject>() {
+    let mut selector = T::selector();
+    let (idle, ready) = (unix_pair(), ready_unix_pair());
+    let closed = Closable::duplicate_of(unix_pair().0);
+    let closed = selector.register(closed, Interest::READ, ()).unwrap();
+    for source in [&idle.0, &ready.0] {
+        selector.register(Closable::duplicate_of(source), Interest::READ, ()).unwrap();
+    }
+    close_behind(&selector, closed);
+    let is_reported = matches!(T::KIND, BackendKind::Poll | BackendKind::Select);
+    assert_eq!(next_batch(&mut selector).len(), 1 + usize::from(is_reported));
+    assert_eq!(next_batch(&mut selector).len(), 1);
 }
 
 /// Epoll watches the open file, not the number: as long as a duplicate lives it goes on
@@ -176,6 +193,23 @@ fn after_that_all_other_registrations_still_work<T: Subject>() {
         selector.unregister(key).unwrap();
     }
     assert_silent(&mut selector);
+}
+
+fn a_neighbour_that_is_closed_as_well_is_no_error_to_that<T: Subject>() {
+    let mut selector = T::selector();
+    let (duplicate, _peer) = ready_unix_pair();
+    let orphan = selector.register(Closable::duplicate_of(&duplicate), Interest::READ, ()).unwrap();
+    let closed = Closable::duplicate_of(unix_pair().0);
+    let closed = selector.register(closed, Interest::READ, ()).unwrap();
+    let (source, mut peer) = unix_pair();
+    let key = selector.register(Closable::duplicate_of(source), Interest::READ, ()).unwrap();
+    close_behind(&selector, orphan);
+    selector.unregister(orphan).unwrap();
+    close_behind(&selector, closed);
+    expect_closed::<T>(&mut selector, closed);
+    assert_silent(&mut selector);
+    peer.write_all(b"!").unwrap();
+    assert_eq!(next_batch(&mut selector), [(key, Readiness::READ)]);
 }
 
 fn a_fired_oneshot_stays_silent_after_that<T: Subject>() {

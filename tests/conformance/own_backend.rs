@@ -17,11 +17,13 @@ use crate::util::{ready_now, ready_unix_pair, unix_pair};
 
 on_every_back_end! {
     waits_that_end_early_cut_no_timeout_short,
+    a_select_that_nothing_ends_early_is_one_wait,
     waits_that_are_interrupted_are_begun_again,
     tokens_that_are_repeated_are_one_event,
     a_oneshot_that_is_reported_again_is_reported_once,
     tokens_that_are_gone_reach_nobody,
     readiness_that_nobody_asked_for_is_not_reported,
+    what_a_wrapper_strikes_out_is_not_reported,
     an_error_is_passed_on_and_loses_nothing,
 }
 
@@ -57,6 +59,24 @@ fn waits_that_end_early_cut_no_timeout_short<T: Subject>() {
     let found: Vec<_> = selector.select(&mut events, None).unwrap().collect();
     assert_eq!(found, [(key, Readiness::READ)]);
     drop(writer.join().unwrap());
+}
+
+fn a_select_that_nothing_ends_early_is_one_wait<T: Subject>() {
+    let waits = Cell::new(0);
+    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+        waits.set(waits.get() + 1);
+        inner.wait(ready, timeout)
+    });
+    let (source, mut peer) = unix_pair();
+    selector.register(source, Interest::READ, ()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(SILENCE);
+            peer.write_all(b"!").unwrap();
+        });
+        assert_eq!(selector.select(&mut Events::new(), None).unwrap().count(), 1);
+    });
+    assert_eq!(waits.get(), 1);
 }
 
 fn waits_that_are_interrupted_are_begun_again<T: Subject>() {
@@ -182,6 +202,24 @@ fn readiness_that_nobody_asked_for_is_not_reported<T: Subject>() {
     assert_eq!(selector.select(&mut events, Some(SILENCE)).unwrap().count(), 0);
     assert!(start.elapsed() >= SILENCE);
     known.borrow_mut().clear();
+}
+
+fn what_a_wrapper_strikes_out_is_not_reported<T: Subject>() {
+    let (strikes, is_struck) = (Cell::new(1), Cell::new(false));
+    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+        inner.wait(ready, timeout)?;
+        is_struck.set(strikes.get() > 0 && !ready.as_slice().is_empty());
+        if is_struck.get() {
+            strikes.set(strikes.get() - 1);
+            ready.as_mut_vec().clear();
+        }
+        Ok(())
+    });
+    let (source, _peer) = ready_unix_pair();
+    let key = selector.register(source, Interest::READ, ()).unwrap();
+    assert_eq!(ready_now(&mut selector), []);
+    assert!(is_struck.get());
+    assert_eq!(ready_now(&mut selector), [(key, Readiness::READ)]);
 }
 
 fn an_error_is_passed_on_and_loses_nothing<T: Subject>() {
@@ -349,4 +387,35 @@ fn registrations_survive_an_error_while_the_set_is_made_anew() {
     assert_eq!(ready_now(&mut selector), expected, "not all of them are registered again");
     assert_eq!(ready_now(&mut selector), expected);
     assert_eq!(script.borrow().resets, 2);
+}
+
+/// The same, and an orphan more comes before the selector has got round to it again.
+#[test]
+fn another_orphan_does_not_make_up_for_registrations_that_are_missing() {
+    let (mut selector, script) = scripted();
+    let keys = register_idle(&mut selector, 4);
+    script.borrow_mut().stubborn = true;
+    selector.unregister(keys[0]).unwrap();
+    {
+        let mut script = script.borrow_mut();
+        script.set.truncate(1);
+        script.fails_after = Some(0);
+    }
+    selector.select(&mut Events::new(), Some(DEADLINE)).unwrap_err();
+    selector.unregister(keys[1]).unwrap();
+    let expected = [2, 3].map(|left| (keys[left], Readiness::READ));
+    assert_eq!(ready_now(&mut selector), expected);
+}
+
+/// Only a registration that could not be removed is worth a new set; late events are not.
+#[test]
+fn a_late_event_of_what_was_properly_unregistered_costs_no_new_set() {
+    let (mut selector, script) = scripted();
+    let key = register_idle(&mut selector, 1)[0];
+    let late = script.borrow().set.clone();
+    selector.unregister(key).unwrap();
+    script.borrow_mut().set = late;
+    let (mut events, timeout) = (Events::new(), Some(Duration::from_millis(1)));
+    assert_eq!(selector.select(&mut events, timeout).unwrap().count(), 0);
+    assert_eq!(script.borrow().resets, 0);
 }

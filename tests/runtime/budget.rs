@@ -14,6 +14,7 @@ use futures::{FutureExt, StreamExt};
 use selkie::time::Elapsed;
 use selkie::{Async, Builder, sleep, spawn, timeout, yield_now};
 
+use crate::backends::Probed;
 use crate::util::{build, run, run_on, runtime};
 
 /// Rounds after which a firehose calls the others starved.
@@ -212,4 +213,39 @@ fn a_task_that_has_used_up_its_budget_leaves_the_next_one_all_of_its() {
         assert_eq!(counts.map(|count| count.get()), [32, 32]);
         drop(tasks);
     });
+}
+
+/// How often a turn of at most 64 polls polls a task that does so many operations each time.
+fn polls_in_a_turn(operations: u32) -> usize {
+    let operations = NonZeroU32::new(operations).unwrap();
+    let most = NonZeroU32::new(64).unwrap();
+    let builder = Builder::new().polls_per_turn(most).operations_per_poll(operations);
+    let (runtime, stop) = (build(builder), Rc::default());
+    let hose = runtime.enter(|| Firehose::new(&stop));
+    let task = runtime.spawn(hose.run());
+    let turn = runtime.turn(Some(Duration::ZERO)).unwrap();
+    drop(task);
+    turn.polls
+}
+
+#[test]
+fn polls_that_do_much_io_fill_a_turn_sooner() {
+    assert_eq!(polls_in_a_turn(3), 64);
+    assert_eq!(polls_in_a_turn(4), 32, "each counts as two");
+    assert_eq!(polls_in_a_turn(32), 8, "each counts as nine");
+}
+
+#[test]
+fn a_block_on_that_only_yields_is_polled_until_the_turn_is_full() {
+    for (most, turns) in [(64, 1), (8, 8)] {
+        let (probe, backend) = Probed::open();
+        let builder = Builder::new().polls_per_turn(NonZeroU32::new(most).unwrap());
+        let runtime = builder.build_with(backend).unwrap();
+        run_on(&runtime, async {
+            for _ in 1..64 {
+                yield_now().await;
+            }
+        });
+        assert_eq!(probe.waits(), turns);
+    }
 }

@@ -145,3 +145,11 @@ fn no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one() {
         assert!(is_readable(&runtime), "{kind:?}");
     }
 }
+
+#[test]
+fn what_is_shown_of_a_runtime_and_its_remote_names_them() {
+    let runtime = Builder::new().build_with(Parked::open()).unwrap();
+    let shown = "Runtime { has_ready_tasks: false, next_deadline: None, .. }";
+    assert_eq!(format!("{runtime:?}"), shown);
+    assert_eq!(format!("{:?}", runtime.remote()), "Remote { .. }");
+}

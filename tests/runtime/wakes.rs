@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::task::AtomicWaker;
-use selkie::{Async, Builder, Runtime, Timer, sleep_until, spawn, yield_now};
+use selkie::{Async, Builder, Runtime, Timer, sleep, sleep_until, spawn, yield_now};
 
 use crate::backends::{Probe, Probed};
 use crate::liar;
@@ -131,6 +131,17 @@ fn wakes_within_a_turn_do_not_notify() {
         }
         drop(sender);
         task.await;
+    });
+    assert_eq!(probe.notifications(), 0);
+}
+
+#[test]
+fn a_block_on_woken_by_its_own_loop_does_not_notify() {
+    let (runtime, probe) = probed();
+    run_on(&runtime, async {
+        for _ in 0..3 {
+            sleep(Duration::from_millis(1)).await;
+        }
     });
     assert_eq!(probe.notifications(), 0);
 }
