@@ -48,8 +48,8 @@ use crate::interest::{Interest, Readiness};
 /// the interest), return from [`wait`](Backend::wait) too early, and report tokens that are
 /// gone; it must not lose anything. In particular:
 /// - Late is not lost. What it knows of, an event or a notification, it may keep for a later
-///   wait; but then no wait lasts before it is told, and [`descriptor`](Backend::descriptor) is
-///   readable.
+///   wait; but until it is told, waits are short, whatever their timeout, and
+///   [`descriptor`](Backend::descriptor) is readable.
 /// - Only [`READ`], [`WRITE`] and [`PRIORITY`] may be spurious. The closed bits and
 ///   [`ERROR`](Readiness::ERROR) must be true: programs give a connection up for them.
 /// - What it found of a descriptor it may tell in parts, but [`READ`] and [`WRITE`] not before the
@@ -111,7 +111,7 @@ pub trait Backend {
 
     /// Waits until a descriptor is ready, a [`Notifier`] was used or `timeout` (`None`: for
     /// ever) has elapsed, and pushes what is ready on `ready`, which is empty, at most as many as
-    /// it has room for. An event or a notification that was there before ends it at once.
+    /// it has room for.
     ///
     /// # Errors
     /// As the system's; then nothing has been pushed, and no event and no notification is lost.

@@ -47,7 +47,7 @@ use selkie::{Builder, Runtime};
 
 pub use backend::Liar;
 pub use chance::Chance;
-#[allow(unused_imports)]
+#[allow(unused_imports)] // Not every test binary names them.
 pub use counts::{Counts, Lie, Rates};
 
 /// The environment variable with the seed of the suite's lies.
