@@ -59,7 +59,7 @@ impl Budget {
     /// How many operations the poll that has ended has used of those it was given.
     #[inline]
     pub(crate) fn used_of(&self, given: i64) -> i64 {
-        given - self.left.get()
+        given - self.left.get().max(0)
     }
 
     /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who
