@@ -72,7 +72,9 @@ impl World {
                 }
             }
             Op::DetachTask(pick) => {
-                self.take_handle(pick).map(Handle::detach);
+                if let Some(handle) = self.take_handle(pick) {
+                    handle.detach();
+                }
             }
         }
     }
