@@ -19,7 +19,7 @@ use super::ops::{Amount, Kind};
 const SMALL_BUFFER: usize = 4096;
 
 /// How long the kernel may take to deliver over loopback before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rounds of a probe: data may be answered by a reset or an acknowledgement, which may let more
 /// data go; nothing here has a longer chain of consequences.

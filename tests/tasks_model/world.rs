@@ -93,7 +93,7 @@ pub fn run(program: Program) -> Result<(), String> {
     ran.unwrap_or_else(|panic| Err(format!("the model panicked: {}", text_of(&*panic))))
 }
 
-pub fn text_of(panic: &(dyn Any + Send)) -> String {
+pub fn text_of(panic: &dyn Any) -> String {
     let literal = panic.downcast_ref::<&str>().map(ToString::to_string);
     literal.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
