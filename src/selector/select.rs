@@ -27,7 +27,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// Blocks until a source is ready or `timeout` has elapsed (`None`: for ever; zero: polls).
     ///
     /// Fills `events`, and returns an iterator over them: each ready key once, with what
-    /// happened. None at all means the timeout, or a [`Notifier`]. The timeout is never cut
+    /// happened. None at all means the timeout, or a [`Notifier`](super::Notifier). The timeout is never cut
     /// short, and is exact to what the system can count.
     ///
     /// # Errors
