@@ -32,7 +32,7 @@ pub(crate) struct Inner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Turn {
-    /// How many sources had an event.
+    /// How many sources had an event, as far as the back end tells each of them once.
     pub events: usize,
     /// How many timers were due.
     pub timers: usize,

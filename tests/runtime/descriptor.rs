@@ -116,7 +116,7 @@ fn a_source_made_between_turns_that_is_ready_already_makes_it_readable() {
         far.write_all(b"x").unwrap();
         let near = runtime.enter(|| Async::new(near)).unwrap();
         assert!(is_readable(&runtime));
-        assert_eq!(runtime.turn(Some(Duration::ZERO)).unwrap().events, 1);
+        assert_ne!(runtime.turn(Some(Duration::ZERO)).unwrap().events, 0);
         drop(near);
         assert_quiet(&runtime);
     });

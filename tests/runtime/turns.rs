@@ -184,6 +184,7 @@ fn readable(runtime: &Runtime, count: usize) -> Vec<(Async<UnixStream>, UnixStre
 #[test]
 #[cfg_attr(miri, ignore = "needs a socket")]
 fn a_turn_counts_the_sources_that_had_events() {
+    let _truth = liar::no_lies("what is told twice is counted twice");
     let runtime = runtime();
     let sources = readable(&runtime, 5);
     assert_eq!(counts(&runtime), (5, 0, 0, false));
@@ -194,6 +195,7 @@ fn a_turn_counts_the_sources_that_had_events() {
 #[test]
 #[cfg_attr(miri, ignore = "needs a socket")]
 fn a_turn_that_finds_events_and_ready_tasks_fires_the_timers_that_are_due() {
+    let _truth = liar::no_lies("what is told twice is counted twice");
     let runtime = runtime();
     let (near, mut far) = UnixStream::pair().unwrap();
     let near = runtime.enter(|| Async::new(near)).unwrap();
@@ -210,6 +212,7 @@ fn a_turn_that_finds_events_and_ready_tasks_fires_the_timers_that_are_due() {
 #[test]
 #[cfg_attr(miri, ignore = "needs a socket")]
 fn a_turn_takes_at_most_as_many_events_as_the_builder_says() {
+    let _truth = liar::no_lies("what is told twice is counted twice");
     for capacity in [1, 2, 3] {
         let builder = Builder::new().event_capacity(NonZeroUsize::new(capacity).unwrap());
         let runtime = build(builder);
@@ -224,6 +227,7 @@ fn a_turn_takes_at_most_as_many_events_as_the_builder_says() {
 #[test]
 #[cfg_attr(miri, ignore = "needs a socket")]
 fn a_turn_that_waits_for_ever_ends_with_an_event() {
+    let _truth = liar::no_lies("what is told twice is counted twice");
     let runtime = runtime();
     let (near, mut far) = UnixStream::pair().unwrap();
     let near = runtime.enter(|| Async::new(near)).unwrap();
