@@ -8,6 +8,9 @@ mod acts;
 mod channel;
 #[path = "../../tests/differential/compare.rs"]
 mod compare;
+#[allow(dead_code)] // Nothing is counted here.
+#[path = "../../tests/util/liar/mod.rs"]
+mod liar;
 #[allow(dead_code)] // Here arbitrary draws the operations, not proptest.
 #[path = "../../tests/differential/ops.rs"]
 mod ops;

@@ -142,6 +142,8 @@ impl Future for Actor {
         ready!(advanced);
         let outcome = match this.script.end {
             End::Value => Outcome::Value,
+            // In somebody else's panic, by whose last words this was run, it keeps still.
+            End::PanicInDrop if thread::panicking() => Outcome::Value,
             End::Panic | End::PanicInDrop => Outcome::Panic,
         };
         this.record.outcome.set(Some(outcome));
@@ -159,7 +161,7 @@ impl Drop for Actor {
         if let Some(op) = self.script.last_words {
             world().apply(op);
         }
-        // Not after its own panic: the task has one outcome.
+        // Not within a panic, which a destructor must not add to.
         if self.script.end == End::PanicInDrop && !thread::panicking() {
             resume_unwind(Box::new(Payload(self.record.number)));
         }
