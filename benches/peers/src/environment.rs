@@ -35,9 +35,20 @@ impl Environment {
             cores: thread::available_parallelism()?.get(),
             kernel: kernel(&fs::read_to_string("/proc/sys/kernel/osrelease")?),
             rustc: first_line("rustc", &["--version"]),
-            revision: first_line("git", &["describe", "--always", "--dirty"]),
+            revision: revision(),
             versions,
         })
+    }
+}
+
+/// The commit, and whether something but the results differs from it: a run writes those.
+fn revision() -> String {
+    let commit = first_line("git", &["describe", "--always"]);
+    let others =
+        ["status", "--porcelain", "--", ":/", ":!/benches/RESULTS.md", ":!/benches/charts"];
+    match said("git", &others) {
+        changed if changed.is_empty() => commit,
+        _ => format!("{commit}-dirty"),
     }
 }
 
@@ -59,12 +70,10 @@ fn kernel(release: &str) -> String {
 
 /// The crates that this one depends on, as cargo resolved them.
 fn crate_versions() -> Vec<String> {
-    let arguments = ["tree", "--package", "peers", "--depth", "1", "--edges", "normal"];
-    let output = in_this_crate("cargo").args(arguments).args(["--prefix", "none"]).output();
-    let tree = output.map(|output| output.stdout).unwrap_or_default();
+    let arguments =
+        ["tree", "--package", "peers", "--depth", "1", "--edges", "normal", "--prefix", "none"];
     // "name v1.2.3 (where from)"; the first is this crate.
-    let names = String::from_utf8_lossy(&tree);
-    names
+    said("cargo", &arguments)
         .lines()
         .skip(1)
         .filter_map(|line| {
@@ -77,10 +86,14 @@ fn crate_versions() -> Vec<String> {
 
 /// What a command says first; "unknown" if it cannot be asked.
 fn first_line(program: &str, arguments: &[&str]) -> String {
+    said(program, arguments).lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// What a command says; nothing if it cannot be asked.
+fn said(program: &str, arguments: &[&str]) -> String {
     let output = in_this_crate(program).args(arguments).output();
     let said = output.map(|output| output.stdout).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    said.lines().next().unwrap_or("unknown").to_owned()
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 fn in_this_crate(program: &str) -> Command {

@@ -1,6 +1,6 @@
 //! The report's text: what was measured, how, and the tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use clap::ValueEnum;
@@ -77,17 +77,24 @@ fn image(charts: &[Chart], name: &str) -> String {
 }
 
 fn machines(results: &Results) -> String {
-    let line = |measured: &Measured| {
-        let at = &measured.environment;
-        let versions = at.versions.join(", ");
-        format!(
-            "- {}, {} cores, {}, {}\n- selkie at revision {}; {versions}\n\n",
+    // Parts that were measured at another time may have another machine; not every part asks for
+    // every peer's version.
+    let mut machines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for Measured { environment: at, .. } in &results.parts {
+        let machine = format!(
+            "- {}, {} cores, {}, {}\n- selkie at revision {}",
             at.processor, at.cores, at.kernel, at.rustc, at.revision
-        )
-    };
-    // Parts that were measured at another time may have another machine.
-    let lines: BTreeSet<String> = results.parts.iter().map(line).collect();
-    lines.into_iter().fold("## Machine and versions\n\n".to_owned(), |text, line| text + &line)
+        );
+        let versions = machines.entry(machine).or_default();
+        versions.extend(at.versions.iter().map(String::as_str));
+    }
+    let mut text = "## Machine and versions\n\n".to_owned();
+    for (machine, versions) in machines {
+        let mut seen = BTreeSet::new();
+        let versions: Vec<&str> = versions.into_iter().filter(|name| seen.insert(*name)).collect();
+        let _ = write!(text, "{machine}; {}\n\n", versions.join(", "));
+    }
+    text
 }
 
 fn peers(results: &Results) -> String {
