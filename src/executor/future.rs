@@ -50,7 +50,7 @@ fn schedule<C: Current>(runnable: Runnable) {
     let mut elsewhere = Some(runnable);
     C::with_running(|executor| {
         if let Some(runnable) = elsewhere.take_if(|r| executor.serves(r.metadata())) {
-            executor.queue.borrow_mut().push_back(runnable);
+            executor.queue.borrow_mut().push(runnable);
         }
     });
     if let Some(runnable) = elsewhere {
@@ -79,7 +79,7 @@ impl Executor {
         if self.is_closing.get() {
             drop(runnable);
         } else {
-            self.queue.borrow_mut().push_back(runnable);
+            self.queue.borrow_mut().push(runnable);
         }
         task
     }

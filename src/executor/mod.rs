@@ -11,7 +11,7 @@ mod shared;
 mod task;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -46,7 +46,9 @@ pub(crate) trait Current: 'static {
 pub(crate) struct Executor {
     shared: Arc<Shared>,
     /// Tasks that can go on, the next one first.
-    queue: RefCell<VecDeque<Runnable>>,
+    queue: RefCell<Vec<Runnable>>,
+    /// Those of the round that is under way, the next one last. They come before the queue's.
+    round: RefCell<Vec<Runnable>>,
     /// One waker of each task that waits, to reach it when the executor ends.
     waiting: RefCell<SlotMap<DefaultKey, Waker>>,
     is_closing: Cell<bool>,
@@ -70,6 +72,7 @@ impl Executor {
         Self {
             shared: Arc::new(shared),
             queue: RefCell::default(),
+            round: RefCell::default(),
             waiting: RefCell::default(),
             is_closing: Cell::new(false),
         }
@@ -96,21 +99,25 @@ impl Executor {
         self.queue.borrow_mut().extend(items);
     }
 
-    /// The next task that can go on.
-    #[inline]
-    pub(crate) fn pop(&self) -> Option<Runnable> {
-        self.queue.borrow_mut().pop_front()
+    /// Begins a round of all tasks that can go on by now, unless an earlier one is not over.
+    pub(crate) fn begin_round(&self) {
+        let mut round = self.round.borrow_mut();
+        if round.is_empty() {
+            mem::swap(&mut *round, &mut *self.queue.borrow_mut());
+            round.reverse();
+        }
     }
 
-    /// How many tasks can go on, but for those that other threads have woken just now.
+    /// The next task of this round.
     #[inline]
-    pub(crate) fn queue_len(&self) -> usize {
-        self.queue.borrow().len()
+    pub(crate) fn next_in_round(&self) -> Option<Runnable> {
+        self.round.borrow_mut().pop()
     }
 
     /// True if a task can go on.
     pub(crate) fn has_ready_tasks(&self) -> bool {
-        !self.queue.borrow().is_empty() || self.shared.inbox.has_items()
+        let is_empty = self.round.borrow().is_empty() && self.queue.borrow().is_empty();
+        !is_empty || self.shared.inbox.has_items()
     }
 
     /// Drops the futures of all tasks but of those that the caller is `polling`, which never end:
@@ -124,7 +131,8 @@ impl Executor {
             let wakers: Vec<_> = self.waiting.borrow().values().cloned().collect();
             wakers.into_iter().for_each(Waker::wake);
             self.accept_remote();
-            while let Some(runnable) = self.pop() {
+            self.begin_round();
+            while let Some(runnable) = self.next_in_round() {
                 drop(runnable);
             }
             if self.has_ready_tasks() {

@@ -110,15 +110,15 @@ impl Inner {
                 cost += its_cost;
             }
             // A whole round, so that a root that yields lets all the others go first; and one
-            // task in any case, if the root has had the last poll.
-            let round = self.executor.queue_len();
-            for place in 0..round {
-                if cost >= most && place > 0 {
-                    break;
-                }
-                let Some(runnable) = self.executor.pop() else { break };
+            // task in any case, if the root has had the last poll. What the bound leaves of a
+            // round is the next turn's first.
+            self.executor.begin_round();
+            while let Some(runnable) = self.executor.next_in_round() {
                 polls += 1;
                 cost += self.charged(|| runnable.run()).1;
+                if cost >= most {
+                    break;
+                }
             }
             if polls == before {
                 break;
@@ -133,7 +133,8 @@ impl Inner {
         let budget = self.reactor.budget();
         budget.refill(self.operations_per_poll);
         let result = poll();
-        (result, 1 + budget.used_of(self.operations_per_poll) / OPERATIONS_LIKE_A_POLL)
+        // By Euclid's division, which is a shift: never is less used than nothing.
+        (result, 1 + budget.used_of(self.operations_per_poll).div_euclid(OPERATIONS_LIKE_A_POLL))
     }
 
     /// The loop is left, perhaps by a panic: from here on whoever comes makes the descriptor
