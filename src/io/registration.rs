@@ -99,7 +99,7 @@ impl Registration {
     ) -> Poll<io::Result<usize>> {
         self.poll_io_drained(Direction::Read, None, cx, |seen| {
             let Received { len, cut } = op()?;
-            if cut == Cut::Short && self.reactor.short_read_drains(&self.source) {
+            if cut == Cut::Short && self.source.short_read_drains() {
                 self.source.clear(Direction::Read, seen);
             }
             Ok(len)

@@ -37,6 +37,10 @@ impl Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tick(u32);
 
+/// After these a short read is no sign of what there is to read.
+const ENDS_THE_SHORT_CUT: Readiness =
+    Readiness::READ_CLOSED.union(Readiness::WRITE_CLOSED).union(Readiness::PRIORITY);
+
 /// The state of a registered source.
 ///
 /// Each direction:
@@ -47,8 +51,8 @@ pub(crate) struct Tick(u32);
 pub(crate) struct Source {
     key: Cell<Option<Key>>,
     sides: [Side; 2],
-    /// The closed bits seen so far, and PRIORITY if there ever was out-of-band data.
-    seen: Cell<u8>,
+    /// See [`short_read_drains`](Self::short_read_drains).
+    short_read_drains: Cell<bool>,
     /// What the system watches at the moment, where it watches once (oneshot).
     armed: Cell<Option<Interest>>,
 }
@@ -76,6 +80,12 @@ impl Source {
     #[inline]
     fn side(&self, direction: Direction) -> &Side {
         &self.sides[direction as usize]
+    }
+
+    /// A source yet to be registered; `edges_tell_the_end` if it will be watched by edges, and
+    /// that a stream has ended is among them.
+    pub(super) fn new(edges_tell_the_end: bool) -> Self {
+        Self { short_read_drains: Cell::new(edges_tell_the_end), ..Self::default() }
     }
 
     /// The registration, while there is one.
@@ -119,12 +129,12 @@ impl Source {
         }
     }
 
-    /// True if a short read leaves an edge-triggered stream with nothing to read: no end of file
-    /// was announced, which would come without another edge, and there was no out-of-band mark,
-    /// at which reads stop short.
+    /// True if a short read leaves this stream with nothing to read until the next event: it is
+    /// watched by edges that tell of an end of file, none was announced, which would come without
+    /// another edge, and there was no out-of-band mark, at which reads stop short.
     #[inline]
     pub(crate) fn short_read_drains(&self) -> bool {
-        self.seen.get() == 0
+        self.short_read_drains.get()
     }
 
     /// Who waits for `direction`.
@@ -144,9 +154,9 @@ impl Source {
     /// Takes an event in: sets the directions ready and moves their wakers to `due`.
     #[inline]
     pub(super) fn deliver(&self, readiness: Readiness, due: &mut Vec<Waker>) {
-        let hints =
-            readiness & (Readiness::READ_CLOSED | Readiness::WRITE_CLOSED | Readiness::PRIORITY);
-        self.seen.set(self.seen.get() | hints.bits());
+        if readiness.intersects(ENDS_THE_SHORT_CUT) {
+            self.short_read_drains.set(false);
+        }
         for direction in Direction::BOTH {
             if readiness.intersects(direction.interest().into()) {
                 let side = self.side(direction);
@@ -204,7 +214,7 @@ mod tests {
     #[test]
     fn a_half_close_or_urgent_data_ends_the_short_cut_for_ever() {
         for hint in [Readiness::READ_CLOSED, Readiness::PRIORITY] {
-            let source = Source::default();
+            let source = Source::new(true);
             deliver(&source, Readiness::READ);
             assert!(source.short_read_drains());
             deliver(&source, Readiness::READ | hint);
