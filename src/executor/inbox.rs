@@ -117,15 +117,13 @@ impl<T> Inbox<T> {
     }
 
     /// True if there is an item.
+    #[inline]
     pub(crate) fn has_items(&self) -> bool {
         self.has_items.load(SeqCst)
     }
 
     /// Takes all items, in the order of their coming.
     pub(crate) fn take(&self) -> Vec<T> {
-        if !self.has_items() {
-            return Vec::new();
-        }
         let mut contents = self.lock();
         self.has_items.store(false, SeqCst);
         mem::take(&mut contents.items)

@@ -94,9 +94,12 @@ impl Executor {
     }
 
     /// Moves what came from other threads to the end of the queue.
+    #[inline]
     pub(crate) fn accept_remote(&self) {
-        let items = self.shared.inbox.take();
-        self.queue.borrow_mut().extend(items);
+        if self.shared.inbox.has_items() {
+            let items = self.shared.inbox.take();
+            self.queue.borrow_mut().extend(items);
+        }
     }
 
     /// Begins a round of all tasks that can go on by now, unless an earlier one is not over.
