@@ -129,8 +129,9 @@ struct Entry<S, D> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KernelSet {
     InStep,
-    /// A registration by level could not be removed, since its descriptor was closed too early:
-    /// if a duplicate keeps it alive, it may report for ever.
+    /// A registration could not be removed, or not be found, since its descriptor was closed too
+    /// early: if a duplicate keeps it alive, it may report for ever, or stand in for another one
+    /// when that is removed by the same number.
     MayHaveOrphans,
     /// It was made anew and an error came in between: registrations are missing in it.
     Incomplete,
@@ -249,7 +250,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             // is another file under the same number: to add it would leave the first one behind,
             // and with a duplicate of it alive, that would report under this key for ever.
             Err(cause) if is_unknown(&cause) && !armed => {
-                self.backend.register(token, fd_now, interest, mode)
+                let added = self.backend.register(token, fd_now, interest, mode);
+                // Or another file as well: fired, the first one is silent, but still there.
+                self.expect_orphans();
+                added
             }
             result => result,
         };
@@ -278,13 +282,16 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         }
         // An error means that the descriptor was closed too early. The caller gets the source
         // back all the same; what the kernel may have kept is dealt with when it shows.
-        if self.backend.unregister(token, watched(entry.fd)).is_err()
-            && entry.key.mode == Mode::Level
-            && self.kernel_set == KernelSet::InStep
-        {
-            self.kernel_set = KernelSet::MayHaveOrphans;
+        if self.backend.unregister(token, watched(entry.fd)).is_err() {
+            self.expect_orphans();
         }
         Ok(entry.key)
+    }
+
+    fn expect_orphans(&mut self) {
+        if self.kernel_set == KernelSet::InStep {
+            self.kernel_set = KernelSet::MayHaveOrphans;
+        }
     }
 
     /// Refuses what no back end, or not this one, can watch.

@@ -26,6 +26,7 @@ on_every_back_end! {
     a_notification_is_neither_lost_nor_repeated_by_that,
     a_number_that_comes_back_as_the_same_file_is_not_registered_already,
     a_number_that_comes_back_as_another_file_gets_no_old_event,
+    a_number_that_goes_from_file_to_file_and_back_leaves_none_behind,
     unregistering_late_leaves_the_next_owner_of_the_number_alone,
     modifying_a_closed_descriptor_is_an_error_that_changes_nothing,
 }
@@ -295,6 +296,34 @@ fn a_number_that_comes_back_as_another_file_gets_no_old_event<T: Subject>() {
     assert_silent(&mut selector);
     others_peer.write_all(b"!").unwrap();
     assert_eq!(next_batch(&mut selector), [(key, Readiness::READ)]);
+}
+
+/// Epoll's set has both files under the number by then, and to remove it removes the first.
+fn a_number_that_goes_from_file_to_file_and_back_leaves_none_behind<T: Subject>() {
+    let (one, _one_peer) = ready_unix_pair();
+    let (other, _other_peer) = ready_unix_pair();
+    let modes = [Mode::Oneshot, Mode::Edge];
+    for mode in modes.into_iter().filter(|mode| T::has_edges() || *mode != Mode::Edge) {
+        let mut selector = T::selector();
+        let source = Closable::duplicate_of(&one);
+        let number = source.number();
+        let first = selector.register_with_mode(source, Interest::READ, mode, ()).unwrap();
+        close_behind(&selector, first);
+        let key = if mode == Mode::Oneshot {
+            let _other = Closable::at(number, &other);
+            assert_eq!(next_batch(&mut selector), [(first, Readiness::READ)]);
+            selector.modify_with_mode(first, Interest::READ, Mode::Level).unwrap();
+            first
+        } else {
+            selector.unregister(first).unwrap();
+            selector.register(Closable::at(number, &other), Interest::READ, ()).unwrap()
+        };
+        close_behind(&selector, key);
+        let _one = Closable::at(number, &one);
+        selector.unregister(key).unwrap();
+        assert_silent(&mut selector);
+        descriptors::close(number);
+    }
 }
 
 /// The number belongs to somebody else by then, in another selector.
