@@ -167,6 +167,7 @@ mod tests {
         let (notified, inbox) = counting();
         (0..3).for_each(|item| inbox.push(item).unwrap());
         assert_eq!(notified.load(SeqCst), 1);
+        assert!(inbox.has_items());
         assert_eq!(inbox.take(), [0, 1, 2]);
         assert!(!inbox.has_items());
         inbox.push(3).unwrap();
