@@ -125,6 +125,15 @@ struct Entry<S, D> {
     position: usize,
 }
 
+impl<S, D> Entry<S, D> {
+    /// True unless it is a oneshot that fired in an earlier wait than `wait`, which is silent,
+    /// whatever the back end says. A oneshot has fired then.
+    #[inline]
+    fn may_fire_in(&mut self, wait: WaitNumber) -> bool {
+        self.key.mode != Mode::Oneshot || *self.fired_in.get_or_insert(wait) == wait
+    }
+}
+
 /// What is known of the system's set of registrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KernelSet {

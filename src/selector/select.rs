@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::backend::{Backend, ReadyList, watched};
 use super::deadline::Deadline;
 use super::events::{Batch, Events, Iter};
-use super::key::{Key, Mode, SelectorKey, Token};
+use super::key::{Key, SelectorKey, Token};
 use super::{Entry, KernelSet, Selector, WaitNumber};
 use crate::interest::Readiness;
 
@@ -140,13 +140,11 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 continue;
             };
             let readiness = readiness.masked_by(entry.key.interest);
-            // A oneshot that fired in an earlier wait is silent, whatever the back end says.
-            let is_due = entry.fired_in.is_none_or(|fired_in| fired_in == wait);
-            if is_due && !readiness.is_empty() {
-                delivered.any = true;
-                entry.fired_in = (entry.key.mode == Mode::Oneshot).then_some(wait);
-                found(token, entry, readiness);
+            if readiness.is_empty() || !entry.may_fire_in(wait) {
+                continue;
             }
+            delivered.any = true;
+            found(token, entry, readiness);
         }
         delivered
     }
