@@ -1,6 +1,7 @@
 //! Layer 0: the two bit sets of the crate, what to watch for and what happened.
 //! Imports nothing. Invariant: the shared bits of [`Interest`] and [`Readiness`] have the same
-//! values, so that masking one by the other is a single `and`.
+//! values, so that masking one by the other is a single `and`; and these are those of poll(2), so
+//! that nothing has to be translated for each event.
 
 use bitflags::bitflags;
 
@@ -19,12 +20,12 @@ bitflags! {
         /// Bytes, a connection or end of file can be read without blocking.
         const READ = 0b001;
         /// Bytes can be written without blocking, or a connect has ended.
-        const WRITE = 0b010;
+        const WRITE = 0b100;
         /// Exceptional data: TCP out-of-band bytes, a pty in packet mode, a sysfs attribute.
         ///
         /// Never part of [`Interest::READ`]: one unread out-of-band byte would make a level
         /// loop spin.
-        const PRIORITY = 0b100;
+        const PRIORITY = 0b010;
     }
 }
 
@@ -53,9 +54,9 @@ bitflags! {
         /// A read, or an accept, will not block.
         const READ = 0b001;
         /// A write will not block, or a connect has ended.
-        const WRITE = 0b010;
+        const WRITE = 0b100;
         /// Exceptional data is there; see [`Interest::PRIORITY`].
-        const PRIORITY = 0b100;
+        const PRIORITY = 0b010;
         /// No more bytes will arrive than those already here (`EPOLLRDHUP`, `EPOLLHUP`).
         const READ_CLOSED = 0b0000_1000;
         /// Nothing written will arrive any more (`EPOLLHUP`).
@@ -90,7 +91,7 @@ impl Readiness {
     #[must_use]
     pub const fn masked_by(self, interest: Interest) -> Self {
         let hints = Self::READ_CLOSED.union(Self::WRITE_CLOSED).union(Self::ERROR).bits();
-        Self::from_bits_truncate(self.bits() & (interest.bits() | hints))
+        Self::from_bits_retain(self.bits() & (interest.bits() | hints))
     }
 }
 

@@ -124,8 +124,16 @@ fn kinds() -> impl Strategy<Value = Kind> {
     select(&[Kind::Unix, Kind::Tcp, Kind::Pipe][..])
 }
 
-/// Any set of the three directions; seldom the empty one, which is refused.
+/// Any set of the three directions; seldom the empty one, which is refused. Numbered here, so that
+/// a kept seed means the same whatever the bits of an interest are.
 fn interests() -> impl Strategy<Value = Interest> {
-    prop_oneof![1 => Just(0_u8), 24 => 1..=Interest::all().bits()]
-        .prop_map(Interest::from_bits_truncate)
+    const DIRECTIONS: [Interest; 3] = [Interest::READ, Interest::WRITE, Interest::PRIORITY];
+    prop_oneof![1 => Just(0_u8), 24 => 1..=7_u8].prop_map(|set| {
+        DIRECTIONS
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| set >> i & 1 == 1)
+            .map(|(_, d)| d)
+            .collect()
+    })
 }

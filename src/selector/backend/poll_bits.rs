@@ -11,35 +11,26 @@ pub(super) const fn bit(flags: PollFlags) -> u32 {
     flags.bits() as u32
 }
 
+/// The directions of an [`Interest`] and a [`Readiness`], which have poll(2)'s own bits.
+const DIRECTIONS: u32 = bit(PollFlags::IN) | bit(PollFlags::OUT) | bit(PollFlags::PRI);
+
 /// What to ask the system for. Linux gives `EPOLLIN` and its kin the values of `POLLIN` and its
 /// kin (include/uapi/linux/eventpoll.h).
 pub(super) fn asked(interest: Interest) -> u32 {
-    [
-        (Interest::READ, bit(PollFlags::IN) | bit(PollFlags::RDHUP)),
-        (Interest::WRITE, bit(PollFlags::OUT)),
-        (Interest::PRIORITY, bit(PollFlags::PRI)),
-    ]
-    .into_iter()
-    .filter(|(asked, _)| interest.contains(*asked))
-    .fold(0, |bits, (_, more)| bits | more)
+    let besides = if interest.contains(Interest::READ) { bit(PollFlags::RDHUP) } else { 0 };
+    (u32::from(interest.bits()) & DIRECTIONS) | besides
 }
 
 /// What the system's answer means.
 #[inline]
 pub(super) fn happened(bits: u32) -> Readiness {
-    let mut readiness = Readiness::empty();
-    readiness.set(Readiness::READ, bits & bit(PollFlags::IN) != 0);
-    readiness.set(Readiness::WRITE, bits & bit(PollFlags::OUT) != 0);
-    if bits & !(bit(PollFlags::IN) | bit(PollFlags::OUT)) != 0 {
-        readiness |= happened_besides(bits);
-    }
-    readiness
+    let directions = Readiness::from_bits_retain((bits & DIRECTIONS) as u8);
+    if bits & !DIRECTIONS == 0 { directions } else { directions | happened_besides(bits) }
 }
 
 /// The rarer news.
 fn happened_besides(bits: u32) -> Readiness {
-    const MEANINGS: [(u32, Readiness); 5] = [
-        (bit(PollFlags::PRI), Readiness::PRIORITY),
+    const MEANINGS: [(u32, Readiness); 4] = [
         (bit(PollFlags::RDHUP), Readiness::READ.union(Readiness::READ_CLOSED)),
         (bit(PollFlags::HUP), Readiness::HANG_UP),
         (bit(PollFlags::ERR), Readiness::FAILED),
@@ -65,6 +56,18 @@ mod tests {
             (PollFlags::ERR, EventFlags::ERR),
         ] {
             assert_eq!(bit(poll), epoll.bits());
+        }
+    }
+
+    #[test]
+    fn the_directions_have_the_bits_of_poll() {
+        for (interest, flags) in [
+            (Interest::READ, PollFlags::IN),
+            (Interest::WRITE, PollFlags::OUT),
+            (Interest::PRIORITY, PollFlags::PRI),
+        ] {
+            assert_eq!(u32::from(interest.bits()), bit(flags));
+            assert_eq!(happened(bit(flags)), interest.into());
         }
     }
 
