@@ -2,8 +2,8 @@
 //! Imports `inner`. Invariant: set exactly while a turn, a `block_on` or an `enter` of that runtime
 //! is on the stack, in a panic too.
 
-use std::cell::RefCell;
-use std::mem;
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::inner::Inner;
@@ -12,34 +12,51 @@ use crate::reactor::Reactor;
 use crate::sync::thread_local;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Entry>> = const { RefCell::new(None) };
+    static CURRENT: Local = const { Local { runtime: Cell::new(None), running: Cell::new(0) } };
 }
 
-struct Entry {
-    inner: Rc<Inner>,
-    /// True if a runtime that was current before is running, further down on the stack.
-    is_inside_another: bool,
+/// Has no destructor, so that it is there until the thread is gone.
+struct Local {
+    /// Dropped by [`Entered`].
+    runtime: Cell<Option<ManuallyDrop<Rc<Inner>>>>,
+    /// How many runtimes are running on this thread's stack.
+    running: Cell<u32>,
 }
 
 /// Puts the outer runtime back when it is dropped.
 pub(super) struct Entered {
-    outer: Option<Entry>,
+    outer: Option<ManuallyDrop<Rc<Inner>>>,
+    is_running: bool,
 }
 
 /// Makes `inner` the current runtime.
 pub(super) fn enter(inner: Rc<Inner>) -> Entered {
-    let entry = Entry { inner, is_inside_another: is_running() };
-    // While the thread's locals are being destroyed there is no current runtime.
-    let outer = CURRENT.try_with(|current| current.replace(Some(entry))).unwrap_or(None);
-    Entered { outer }
+    Entered::new(inner, false)
+}
+
+/// Makes `inner` the current runtime, which is running from now on.
+pub(super) fn run(inner: Rc<Inner>) -> Entered {
+    Entered::new(inner, true)
+}
+
+impl Entered {
+    fn new(inner: Rc<Inner>, is_running: bool) -> Self {
+        let outer = CURRENT.with(|current| {
+            current.running.set(current.running.get() + u32::from(is_running));
+            current.runtime.replace(Some(ManuallyDrop::new(inner)))
+        });
+        Self { outer, is_running }
+    }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        let left = CURRENT.try_with(|current| mem::replace(&mut *current.borrow_mut(), outer));
-        // Perhaps the last reference to a runtime: its drop runs user code, after the borrow.
-        drop(left);
+        let left = CURRENT.with(|current| {
+            current.running.set(current.running.get() - u32::from(self.is_running));
+            current.runtime.replace(self.outer.take())
+        });
+        // Perhaps the last reference to a runtime, whose drop runs user code.
+        drop(left.map(ManuallyDrop::into_inner));
     }
 }
 
@@ -49,17 +66,20 @@ pub(super) fn get() -> Option<Rc<Inner>> {
 
 /// True if a runtime on this thread's stack is running: to block the thread would block it.
 pub(super) fn is_running() -> bool {
-    let is_running = |entry: &Entry| entry.is_inside_another || entry.inner.is_running.get();
-    CURRENT.try_with(|current| current.borrow().as_ref().is_some_and(is_running)).unwrap_or(false)
+    CURRENT.with(|current| current.running.get() > 0)
 }
 
-/// The current runtime, lent: `f` runs under a borrow and must not call out.
+/// The current runtime, lent: for `f` there is none, so it must not call out.
 #[inline]
 fn with<R>(f: impl FnOnce(&Rc<Inner>) -> R) -> Option<R> {
-    CURRENT
-        .try_with(|current| current.borrow().as_ref().map(|entry| f(&entry.inner)))
-        .ok()
-        .flatten()
+    let lend = |current: &Local| {
+        let inner = current.runtime.take()?;
+        let result = f(&inner);
+        current.runtime.set(Some(inner));
+        Some(result)
+    };
+    // Never an error without a destructor; but inlined, as `with` is not.
+    CURRENT.try_with(lend).ok().flatten()
 }
 
 /// The current runtime's reactor.

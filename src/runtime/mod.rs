@@ -276,7 +276,7 @@ impl Inner {
             "a turn of this runtime was called inside one of its own tasks; return to the loop \
              instead, or spawn another task"
         );
-        let _entered = current::enter(Rc::clone(self));
+        let _entered = current::run(Rc::clone(self));
         Running { inner: Rc::clone(self), _entered }
     }
 
