@@ -115,9 +115,9 @@ impl Registration {
         mut op: impl FnMut(Tick) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let budget = self.reactor.budget();
-        ready!(budget.poll_proceed(self.source.was_put_off(direction), cx));
         loop {
             let seen = ready!(self.reactor.poll_ready(&self.source, direction, id, cx))?;
+            ready!(budget.poll_proceed(self.source.was_put_off(direction), cx));
             match op(seen) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.source.clear(direction, seen);

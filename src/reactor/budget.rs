@@ -56,10 +56,11 @@ impl Budget {
         Limited(self)
     }
 
-    /// How many operations the poll that has ended has used of those it was given.
+    /// How many operations the poll that has ended has done, of those it was given; one more if it
+    /// went on after it was put off.
     #[inline]
     pub(crate) fn used_of(&self, given: i64) -> i64 {
-        given - self.left.get().max(0)
+        given - self.left.get()
     }
 
     /// Pending, with a wake-up on the way, if the budget is spent; but not twice in a row for who

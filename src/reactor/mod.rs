@@ -48,9 +48,11 @@ pub(crate) struct Reactor {
     due: Cell<Vec<Waker>>,
     /// Scratch: the oneshots that have fired in this turn.
     fired: Cell<Vec<Key>>,
-    arming: Arming,
+    arming: Cell<Arming>,
     reports_read_closed: bool,
-    state: Cell<State>,
+    /// In a turn, which looks at the timers at its end; else nobody is about to, and a new
+    /// deadline must ring by itself.
+    is_in_turn: Cell<bool>,
     budget: Budget,
 }
 
@@ -61,15 +63,7 @@ enum Arming {
     Once,
     /// As a oneshot, for what is waited for.
     FollowsWaiters,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nobody is about to look at the timers: a new deadline must ring by itself.
-    BetweenTurns,
-    /// A turn is under way, and looks at the timers at its end.
-    InTurn,
-    /// The runtime is gone.
+    /// No more: the runtime is gone.
     Closed,
 }
 
@@ -97,9 +91,9 @@ impl Reactor {
             alarm,
             due: Cell::default(),
             fired: Cell::default(),
-            arming: if has_edges { Arming::Once } else { Arming::FollowsWaiters },
+            arming: Cell::new(if has_edges { Arming::Once } else { Arming::FollowsWaiters }),
             reports_read_closed,
-            state: Cell::new(State::BetweenTurns),
+            is_in_turn: Cell::new(false),
             budget: Budget::default(),
         })
     }
@@ -126,14 +120,14 @@ impl Reactor {
 
     /// Begins to watch `io`.
     pub(crate) fn register(&self, io: Rc<dyn AsFd>) -> io::Result<Rc<Source>> {
-        self.check_open()?;
-        let edges_tell_the_end = self.arming == Arming::Once && self.reports_read_closed;
-        let source = Rc::new(Source::new(edges_tell_the_end));
-        let (interest, mode) = match self.arming {
+        let (interest, mode) = match self.arming.get() {
             // PRIORITY is there for the hint: see `Source::short_read_drains`.
             Arming::Once => (Interest::all(), Mode::Edge),
             Arming::FollowsWaiters => (Interest::READ, Mode::Oneshot),
+            Arming::Closed => return Err(closed()),
         };
+        let edges_tell_the_end = mode == Mode::Edge && self.reports_read_closed;
+        let source = Rc::new(Source::new(edges_tell_the_end));
         let data = Some(Rc::clone(&source));
         let registered = self.selector.borrow_mut().register_with_mode(io, interest, mode, data);
         // The borrow has ended: a failed registration drops the source here.
@@ -190,17 +184,25 @@ impl Reactor {
         id: Option<WaiterId>,
         waker: &Waker,
     ) -> io::Result<()> {
-        if self.state.get() == State::Closed {
-            return Err(closed());
+        if self.arming.get() != Arming::Once {
+            return self.wait_armed(source, direction, id, waker);
         }
-        let waiters = source.waiters(direction);
-        if !waiters.has(id, waker) {
-            drop(waiters.put(id, waker.clone()));
-        }
-        match self.arming {
-            Arming::Once => Ok(()),
-            Arming::FollowsWaiters => self.arm(source),
-        }
+        drop(source.waiters(direction).put(id, waker.clone()));
+        Ok(())
+    }
+
+    /// As `wait_for`, where interest follows the waiters.
+    #[cold]
+    fn wait_armed(
+        &self,
+        source: &Source,
+        direction: Direction,
+        id: Option<WaiterId>,
+        waker: &Waker,
+    ) -> io::Result<()> {
+        self.check_open()?;
+        drop(source.waiters(direction).put(id, waker.clone()));
+        self.arm(source)
     }
 
     /// A name for a waiter that may leave.
@@ -230,7 +232,7 @@ impl Reactor {
     /// # Errors
     /// As [`Selector::select`](crate::Selector::select). Due timers have been woken all the same.
     pub(crate) fn turn(&self, timeout: Option<Duration>) -> io::Result<Woken> {
-        self.state.set(State::InTurn);
+        self.is_in_turn.set(true);
         let mut due = self.due.take();
         let events = self.collect_events(timeout, &mut due);
         let from_events = due.len();
@@ -246,9 +248,7 @@ impl Reactor {
     /// # Errors
     /// As `timerfd_settime(2)`, where there is an alarm.
     pub(crate) fn end_turn(&self) -> io::Result<()> {
-        if self.state.get() == State::InTurn {
-            self.state.set(State::BetweenTurns);
-        }
+        self.is_in_turn.set(false);
         self.set_alarm()
     }
 
@@ -269,7 +269,7 @@ impl Reactor {
             let Some(source) = source else { return };
             count += 1;
             source.deliver(readiness, due);
-            if self.arming == Arming::FollowsWaiters {
+            if self.arming.get() == Arming::FollowsWaiters {
                 fired.push(key);
             }
         });
@@ -299,7 +299,7 @@ impl Reactor {
     pub(crate) fn insert_timer(&self, deadline: Instant, waker: Waker) -> io::Result<TimerKey> {
         self.check_open()?;
         let key = self.timers.borrow_mut().insert(deadline, waker);
-        if self.state.get() == State::BetweenTurns {
+        if !self.is_in_turn.get() {
             self.set_alarm()?;
         }
         Ok(key)
@@ -339,13 +339,13 @@ impl Reactor {
     }
 
     fn check_open(&self) -> io::Result<()> {
-        if self.state.get() == State::Closed { Err(closed()) } else { Ok(()) }
+        if self.arming.get() == Arming::Closed { Err(closed()) } else { Ok(()) }
     }
 
     /// Drops all registrations and timers; what is still alive outside, in another runtime
     /// perhaps, is woken, and can wait no more.
     pub(crate) fn close(&self) {
-        self.state.set(State::Closed);
+        self.arming.set(Arming::Closed);
         let mut left_behind = self.due.take();
         left_behind.extend(self.timers.take().into_values());
         let keys: Vec<_> = self.selector.borrow().iter().map(|(key, _)| key).collect();
