@@ -122,20 +122,17 @@ impl<F: Future, C: Current> Future for TaskFuture<F, C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let polled = panic::catch_unwind(AssertUnwindSafe(|| {
-            let polled = this.future.as_mut().as_pin_mut().map_or(Poll::Pending, |f| f.poll(cx));
+            let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
+            let polled = future.poll(cx);
             if polled.is_ready() {
                 this.future.set(None);
+            } else if this.registration.is_none() {
+                *this.registration = C::get().map(|e| e.register(cx.waker().clone()));
             }
             polled
         }));
         match polled {
-            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Ok(Poll::Pending) => {
-                if this.registration.is_none() {
-                    *this.registration = C::get().map(|e| e.register(cx.waker().clone()));
-                }
-                Poll::Pending
-            }
+            Ok(polled) => polled.map(Ok),
             Err(payload) => Poll::Ready(Err(panicked::<C>(payload))),
         }
     }
