@@ -39,7 +39,7 @@ fn is_socket<T: 'static>() -> bool {
 fn receive_tcp(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
     let most = buf.len();
     let (len, _) = recv(io, buf, RecvFlags::empty())?;
-    Ok(Received { len, cut: if 0 < len && len < most { Cut::Short } else { Cut::Elsewhere } })
+    Ok(Received { len, cut: if (1..most).contains(&len) { Cut::Short } else { Cut::Elsewhere } })
 }
 
 /// Reads from a Unix stream.
@@ -53,7 +53,7 @@ fn receive_unix(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
     let mut nothing = RecvAncillaryBuffer::default();
     let bufs = &mut [IoSliceMut::new(buf)];
     let RecvMsg { bytes: len, flags, .. } = recvmsg(io, bufs, &mut nothing, RecvFlags::empty())?;
-    let is_short = 0 < len && len < most && !flags.contains(ReturnFlags::CTRUNC);
+    let is_short = (1..most).contains(&len) && !flags.contains(ReturnFlags::CTRUNC);
     Ok(Received { len, cut: if is_short { Cut::Short } else { Cut::Elsewhere } })
 }
 
