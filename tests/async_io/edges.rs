@@ -12,32 +12,48 @@ use rustix::event::PollFlags;
 use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt::set_socket_oobinline,
 };
-use selkie::{Async, yield_now};
+use selkie::selector::BackendKind;
+use selkie::{Async, Builder, yield_now};
 use socket2::Socket;
 
 use crate::liar;
-use crate::util::{Pair, Stepped, Watcher, pairs, run, tcp, unix, wait_in_kernel};
+use crate::util::{Pair, Stepped, Watcher, on_own_thread, pairs, run, tcp, unix, wait_in_kernel};
 
 /// How often a race is tried.
 const RUNS: usize = 50;
+
+/// Reads what is written and ended while the reader waits: both are there before the loop looks.
+async fn read_last_words(mut pair: Pair) {
+    let mut read = Vec::new();
+    let write = async {
+        yield_now().await;
+        pair.far.write_all(b"last words").unwrap();
+        pair.far.shutdown(Shutdown::Write).unwrap();
+    };
+    let (len, ()) = futures::join!(pair.near.read_to_end(&mut read), write);
+    assert_eq!((len.unwrap(), &read[..]), (10, &b"last words"[..]), "{}", pair.name);
+}
 
 #[test]
 fn data_and_fin_in_one_edge_never_hang() {
     run(async || {
         for _ in 0..RUNS {
-            for mut pair in pairs() {
-                let mut read = Vec::new();
-                let write = async {
-                    // The reader waits by now; both are there before the loop looks.
-                    yield_now().await;
-                    pair.far.write_all(b"last words").unwrap();
-                    pair.far.shutdown(Shutdown::Write).unwrap();
-                };
-                let (len, ()) = futures::join!(pair.near.read_to_end(&mut read), write);
-                assert_eq!((len.unwrap(), &read[..]), (10, &b"last words"[..]), "{}", pair.name);
+            for pair in pairs() {
+                read_last_words(pair).await;
             }
         }
     });
+}
+
+#[test]
+fn data_and_fin_in_one_edge_hang_on_no_back_end() {
+    for kind in BackendKind::ALL {
+        on_own_thread(move || {
+            let runtime = Builder::new().backend(*kind).build().unwrap();
+            let all = async { futures::future::join_all(pairs().map(read_last_words)).await };
+            assert_eq!(runtime.block_on(all).unwrap().len(), 2, "{kind}");
+        });
+    }
 }
 
 #[test]
