@@ -131,6 +131,11 @@ mod tests {
         Arc::new(Named).into()
     }
 
+    /// As `will_wake`, for which a vtable that has many addresses, as in Miri, makes two of one.
+    fn is(one: &Waker, other: &Waker) -> bool {
+        one.data() == other.data()
+    }
+
     fn len(waiters: &Waiters) -> usize {
         let mut due = Vec::new();
         waiters.take_into(&mut due);
@@ -138,7 +143,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "one vtable has many addresses there, so wakers differ")]
     fn two_futures_of_one_task_do_not_share_a_place() {
         let (waiters, waker) = (Waiters::default(), waker());
         let [one, other] = [waiters.new_id(), waiters.new_id()];
@@ -151,14 +155,13 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "one vtable has many addresses there, so wakers differ")]
     fn a_named_waiter_that_moves_to_another_task_replaces_its_waker() {
         let (waiters, old, new) = (Waiters::default(), waker(), waker());
         let id = waiters.new_id();
         waiters.put(Some(id), old.clone());
         let replaced = waiters.put(Some(id), new.clone()).expect("the old waker comes out");
-        assert!(replaced.will_wake(&old));
-        assert!(waiters.remove(id).is_some_and(|waker| waker.will_wake(&new)));
+        assert!(is(&replaced, &old));
+        assert!(waiters.remove(id).is_some_and(|waker| is(&waker, &new)));
         assert!(waiters.is_empty());
     }
 
@@ -170,7 +173,7 @@ mod tests {
             waiters.put(Some(*id), waker.clone());
         }
         let removed = waiters.remove(all[2].0).expect("it waits");
-        assert!(removed.will_wake(&all[2].1));
+        assert!(is(&removed, &all[2].1));
         assert!(waiters.remove(all[2].0).is_none());
         let left = all.each_ref().map(|(id, _)| waiters.remove(*id).is_some());
         assert_eq!(left, [true, true, false, true]);
@@ -185,8 +188,8 @@ mod tests {
         waiters.put(Some(other), old.clone());
         waiters.remove(one);
         let replaced = waiters.put(Some(other), new.clone()).expect("the old waker comes out");
-        assert!(replaced.will_wake(&old));
-        assert!(waiters.remove(other).is_some_and(|waker| waker.will_wake(&new)));
+        assert!(is(&replaced, &old));
+        assert!(waiters.remove(other).is_some_and(|waker| is(&waker, &new)));
         assert!(waiters.is_empty());
     }
 

@@ -280,6 +280,10 @@ impl World {
         }
         self.wakers.take();
         self.join_threads();
-        self.records.borrow().iter().for_each(|record| record.check_gone(self));
+        for record in self.records.take() {
+            record.check_gone(self);
+            // Tasks that waited for each other: their records would keep each other for ever.
+            record.wait_no_more();
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Helpers of the async tests: ways to run one, loopback pairs, and a waker that counts.
 
+mod cpu_time;
+
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,11 +22,11 @@ use futures::io::{AsyncRead, AsyncWrite};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::time::{ClockId, clock_gettime};
 use selkie::selector::BackendKind;
 use selkie::{Async, Builder, Runtime, sleep};
 use socket2::Socket;
 
+pub use self::cpu_time::thread_cpu_time;
 use crate::liar;
 
 /// For what has to happen. Only a failing test waits for it.
@@ -282,11 +284,6 @@ pub fn wait_in_kernel(source: impl AsFd, flags: PollFlags) {
 
 pub fn is_nonblocking(source: impl AsFd) -> bool {
     fcntl_getfl(source).unwrap().contains(OFlags::NONBLOCK)
-}
-
-/// The processor time that this thread has used.
-pub fn thread_cpu_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it never goes below zero")
 }
 
 /// The command that runs the test `name` of this binary alone, in a process of its own with this

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)] // No test binary needs all of it.
 
 pub mod child;
+pub mod cpu_time;
 pub mod descriptors;
 pub mod sockets;
 pub mod subject;
@@ -13,11 +14,11 @@ pub mod subject;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use selkie::selector::Backend;
 use selkie::{Events, Key, Readiness, Selector};
 
 pub use crate::liar::wrapped::Wrapped;
+pub use cpu_time::thread_cpu_time;
 pub use descriptors::Closable;
 pub use sockets::{ready_unix_pair, tcp_pair, unix_pair};
 pub use subject::Subject;
@@ -94,9 +95,4 @@ pub fn assert_silent<S: AsFd, D, B: Backend>(selector: &mut Selector<S, D, B>) {
         work.push(worked);
     }
     panic!("a busy loop: {work:?} of work, each in {SILENCE:?} of silence");
-}
-
-/// The processor time that this thread has used.
-pub fn thread_cpu_time() -> Duration {
-    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it never goes below zero")
 }
