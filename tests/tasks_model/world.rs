@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use selkie::{Remote, Runtime};
 
 use super::program::{Op, Program, Script, Side};
@@ -171,9 +172,11 @@ impl World {
             if let Some(due) = due {
                 self.expect(runtime.has_ready_tasks(), due.number, "due, but no task is ready");
                 let descriptor = runtime.descriptor();
+                // Not at once: a thread may have found the loop asleep, and be about to notify it.
                 let is_readable = descriptor.is_none_or(|descriptor| {
                     let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
-                    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(1)
+                    let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+                    retry_on_intr(|| poll(&mut fds, Some(&patience))) == Ok(1)
                 });
                 self.expect(is_readable, due.number, "due, but the descriptor is not readable");
             }
