@@ -184,25 +184,8 @@ impl Reactor {
         id: Option<WaiterId>,
         waker: &Waker,
     ) -> io::Result<()> {
-        if self.arming.get() != Arming::Once {
-            return self.wait_armed(source, direction, id, waker);
-        }
         drop(source.waiters(direction).put(id, waker.clone()));
-        Ok(())
-    }
-
-    /// As `wait_for`, where interest follows the waiters.
-    #[cold]
-    fn wait_armed(
-        &self,
-        source: &Source,
-        direction: Direction,
-        id: Option<WaiterId>,
-        waker: &Waker,
-    ) -> io::Result<()> {
-        self.check_open()?;
-        drop(source.waiters(direction).put(id, waker.clone()));
-        self.arm(source)
+        if self.arming.get() == Arming::Once { Ok(()) } else { self.arm(source) }
     }
 
     /// A name for a waiter that may leave.
@@ -216,7 +199,16 @@ impl Reactor {
     }
 
     /// Has the system watch what is waited for, if it does not already.
+    ///
+    /// # Errors
+    /// If the runtime is gone, or the system refuses to watch.
+    #[cold]
     fn arm(&self, source: &Source) -> io::Result<()> {
+        if let Err(gone) = self.check_open() {
+            // Nobody would wake who has just come; all others have been woken.
+            source.take_waiters(&mut Vec::new());
+            return Err(gone);
+        }
         let wanted = source.wanted() | source.armed();
         if let Some(key) = source.key()
             && wanted != source.armed()
