@@ -231,6 +231,7 @@ fn polls_in_a_turn(operations: u32) -> usize {
 #[test]
 fn polls_that_do_much_io_fill_a_turn_sooner() {
     assert_eq!(polls_in_a_turn(2), 64, "a read and a write");
+    assert_eq!(polls_in_a_turn(3), 33, "a fourth is let on after it was put off: as four");
     assert_eq!(polls_in_a_turn(4), 32, "each counts as two");
     assert_eq!(polls_in_a_turn(32), 8, "each counts as nine");
 }
