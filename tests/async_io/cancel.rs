@@ -19,7 +19,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::connect::socket_path;
 use crate::liar;
-use crate::util::{Stepped, Watcher, drain, fill, tcp_pair, wait_in_kernel};
+use crate::util::{Stepped, Watcher, blocking_tcp_pair, drain, fill, near_and_far, wait_in_kernel};
 
 /// Gives up what `make` makes at each point; `cause` is what it waits for. Returns what it comes
 /// to at last, without another cause.
@@ -52,15 +52,10 @@ fn given_up<F: Future>(
     stepped.finish(last, &watcher)
 }
 
-fn unix_pair(stepped: &Stepped) -> (Async<UnixStream>, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    (stepped.enter(|| Async::new(near).unwrap()), far)
-}
-
 #[test]
 fn read_with_and_readable_lose_no_byte() {
     let stepped = Stepped::new();
-    let (near, mut far) = unix_pair(&stepped);
+    let (near, mut far) = stepped.enter(near_and_far);
     let read = || near.read_with(|mut io| io.read(&mut [0; 2]));
     let write = || far.write_all(b"abcde").unwrap();
     assert_eq!(given_up(&stepped, read, write).unwrap(), 2);
@@ -74,7 +69,7 @@ fn read_with_and_readable_lose_no_byte() {
 #[test]
 fn write_with_and_writable_write_once_or_not() {
     let stepped = Stepped::new();
-    let (near, mut far) = unix_pair(&stepped);
+    let (near, mut far) = stepped.enter(near_and_far);
     let filled = fill(near.get_ref());
     let write = || near.write_with(|mut io| io.write(b"x"));
     assert_eq!(given_up(&stepped, write, || drain(&far, filled)).unwrap(), 1);
@@ -87,7 +82,7 @@ fn write_with_and_writable_write_once_or_not() {
 #[test]
 fn the_poll_functions_of_a_stream_lose_no_byte_and_write_once_or_not() {
     let stepped = Stepped::new();
-    let (near, mut far) = unix_pair(&stepped);
+    let (near, mut far) = stepped.enter(near_and_far);
     let (watcher, mut buf) = (Watcher::new(), [0; 2]);
     let (mut reader, mut writer) = (&near, &near);
     assert!(stepped.poll(pin!(reader.read(&mut buf)), &watcher).is_pending());
@@ -195,14 +190,14 @@ fn connect_to_a_unix_listener_does_not_wait_at_all() {
 #[test]
 fn peek_takes_nothing() {
     let stepped = Stepped::new();
-    let (near, far) = tcp_pair();
+    let (near, far) = blocking_tcp_pair();
     let near = stepped.enter(|| Async::new(near).unwrap());
     let peek = || async { near.peek(&mut [0; 2]).await };
     let write = || (&far).write_all(b"abcde").unwrap();
     assert_eq!(given_up(&stepped, peek, write).unwrap(), 2);
     assert_eq!(near.get_ref().read(&mut [0; 8]).unwrap(), 5);
 
-    let (near, far) = unix_pair(&stepped);
+    let (near, far) = stepped.enter(near_and_far);
     let peek = || async { near.peek(&mut [0; 2]).await };
     let write = || (&far).write_all(b"abcde").unwrap();
     assert_eq!(given_up(&stepped, peek, write).unwrap(), 2);

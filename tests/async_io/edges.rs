@@ -60,7 +60,7 @@ fn data_and_fin_in_one_edge_hang_on_no_back_end() {
 fn data_and_fin_that_were_there_before_the_source_never_hang() {
     run(async || {
         for _ in 0..RUNS {
-            let (near, far) = crate::util::tcp_pair();
+            let (near, far) = crate::util::blocking_tcp_pair();
             let (unix_near, unix_far) = UnixStream::pair().unwrap();
             for far in [Socket::from(far), Socket::from(unix_far)] {
                 (&far).write_all(b"last words").unwrap();

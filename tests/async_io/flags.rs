@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use selkie::{Async, Runtime};
 
-use crate::util::{is_nonblocking, pipe, refuses_regular_files, run, tcp_pair};
+use crate::util::{blocking_tcp_pair, is_nonblocking, pipe, refuses_regular_files, run};
 
 /// The read end of a pipe, as an inherited standard input is, and another descriptor of it, as
 /// the shell has.
@@ -47,7 +47,7 @@ fn a_source_that_is_taken_out_is_blocking_again() {
 #[test]
 fn a_clone_of_a_socket_does_not_block_the_loop_when_its_twin_is_dropped() {
     run(async || {
-        let (stream, _far) = tcp_pair();
+        let (stream, _far) = blocking_tcp_pair();
         let twin = Async::new(stream.try_clone().unwrap()).unwrap();
         let stream = Async::new(stream).unwrap();
         drop(twin);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use selkie::{Async, Runtime, Timer, sleep};
 
 use crate::liar;
-use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, on_own_thread, runtime};
+use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, near_and_far, on_own_thread, runtime};
 
 thread_local! {
     static RUNTIME: RefCell<Option<Rc<Runtime>>> = const { RefCell::new(None) };
@@ -75,11 +75,6 @@ fn visited(test: impl FnOnce(&Runtime) + Send + 'static) {
     assert!(visits > 0, "nobody came back into the runtime");
 }
 
-fn unix_pair(runtime: &Runtime) -> (Async<UnixStream>, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    (runtime.enter(|| Async::new(near).unwrap()), far)
-}
-
 fn turn(runtime: &Runtime) {
     runtime.turn(Some(Duration::ZERO)).unwrap();
 }
@@ -87,7 +82,7 @@ fn turn(runtime: &Runtime) {
 #[test]
 fn a_waker_may_use_the_runtime_when_an_event_wakes_it() {
     visited(|runtime| {
-        let (near, mut far) = unix_pair(runtime);
+        let (near, mut far) = runtime.enter(near_and_far);
         let waker = Visitor::waker();
         assert!(near.poll_readable(&mut Context::from_waker(&waker)).is_pending());
         far.write_all(b"x").unwrap();
@@ -100,7 +95,7 @@ fn a_waker_may_use_the_runtime_when_an_event_wakes_it() {
 #[test]
 fn a_waker_may_use_the_runtime_when_another_one_takes_its_place() {
     visited(|runtime| {
-        let (near, _far) = unix_pair(runtime);
+        let (near, _far) = runtime.enter(near_and_far);
         let mut readable = pin!(near.readable());
         let mut poll = |waker: Waker| {
             runtime.enter(|| readable.as_mut().poll(&mut Context::from_waker(&waker)))
@@ -113,7 +108,7 @@ fn a_waker_may_use_the_runtime_when_another_one_takes_its_place() {
 #[test]
 fn a_waker_may_use_the_runtime_when_its_future_gives_up() {
     visited(|runtime| {
-        let (near, _far) = unix_pair(runtime);
+        let (near, _far) = runtime.enter(near_and_far);
         let mut readable = Box::pin(near.readable());
         let waker = Visitor::waker();
         let mut cx = Context::from_waker(&waker);
@@ -126,7 +121,7 @@ fn a_waker_may_use_the_runtime_when_its_future_gives_up() {
 #[test]
 fn a_waker_may_use_the_runtime_when_its_source_is_dropped() {
     visited(|runtime| {
-        let (near, _far) = unix_pair(runtime);
+        let (near, _far) = runtime.enter(near_and_far);
         assert!(near.poll_readable(&mut Context::from_waker(&Visitor::waker())).is_pending());
         drop(near);
     });
@@ -172,7 +167,7 @@ fn a_waker_may_ask_a_runtime_that_ends_for_a_source_and_a_timer() {
             }
         }
         let runtime = Runtime::new().unwrap();
-        let (near, _far) = unix_pair(&runtime);
+        let (near, _far) = runtime.enter(near_and_far);
         let waker = Arc::new(Heir).into();
         let mut cx = Context::from_waker(&waker);
         assert!(near.poll_readable(&mut cx).is_pending());
@@ -193,7 +188,7 @@ fn a_waker_that_panics_does_not_keep_the_others_from_their_wake() {
         }
     }
     let stepped = Stepped::new();
-    let (near, mut far) = unix_pair(&stepped);
+    let (near, mut far) = stepped.enter(near_and_far);
     let panics = Arc::new(Panics).into();
     let [before, after] = [(); 2].map(|()| Watcher::new());
     for waker in [before.waker(), panics, after.waker()] {
@@ -211,7 +206,7 @@ fn a_waker_that_panics_does_not_keep_the_others_from_their_wake() {
 #[test]
 fn an_operation_that_panics_leaves_its_source_in_order() {
     let stepped = Stepped::new();
-    let (near, mut far) = unix_pair(&stepped);
+    let (near, mut far) = stepped.enter(near_and_far);
     let watcher = Watcher::new();
     let mut waits = Box::pin(near.read_with(|mut io| {
         let len = io.read(&mut [0; 8])?;
@@ -233,7 +228,7 @@ fn an_operation_that_panics_leaves_its_source_in_order() {
 #[test]
 fn a_source_of_one_runtime_wakes_a_task_of_another_on_the_same_thread() {
     let [owner, other] = [(); 2].map(|()| Stepped::new());
-    let (near, mut far) = unix_pair(&owner);
+    let (near, mut far) = owner.enter(near_and_far);
     let task = other.spawn(async move { near.read_with(|mut io| io.read(&mut [0; 8])).await });
     other.settle();
     far.write_all(b"hello").unwrap();

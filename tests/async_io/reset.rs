@@ -11,7 +11,9 @@ use selkie::{Async, yield_now};
 use socket2::SockRef;
 
 use crate::liar;
-use crate::util::{Stepped, Watcher, async_tcp_pair, fill, run, tcp, tcp_pair, wait_in_kernel};
+use crate::util::{
+    Stepped, Watcher, async_tcp_pair, blocking_tcp_pair, fill, run, tcp, wait_in_kernel,
+};
 
 /// Closes a connection by a reset.
 fn reset(stream: TcpStream) {
@@ -21,7 +23,7 @@ fn reset(stream: TcpStream) {
 #[test]
 fn a_reader_that_waits_is_told() {
     run(async || {
-        let (near, far) = tcp_pair();
+        let (near, far) = blocking_tcp_pair();
         let mut near = Async::new(near).unwrap();
         let mut buf = [0; 8];
         let read = near.read(&mut buf);
@@ -39,7 +41,7 @@ fn a_reader_that_waits_is_told() {
 #[test]
 fn a_writer_that_waits_is_told() {
     run(async || {
-        let (near, far) = tcp_pair();
+        let (near, far) = blocking_tcp_pair();
         let mut near = Async::new(near).unwrap();
         fill(near.get_ref());
         let go = async {
@@ -54,7 +56,7 @@ fn a_writer_that_waits_is_told() {
 #[test]
 fn both_who_wait_are_told_though_the_error_is_given_out_once() {
     run(async || {
-        let (near, far) = tcp_pair();
+        let (near, far) = blocking_tcp_pair();
         let near = Async::new(near).unwrap();
         fill(near.get_ref());
         let mut buf = [0; 8];
@@ -74,7 +76,7 @@ fn both_who_wait_are_told_though_the_error_is_given_out_once() {
 #[test]
 fn a_connection_that_was_reset_before_it_became_a_source_says_so() {
     run(async || {
-        let (near, far) = tcp_pair();
+        let (near, far) = blocking_tcp_pair();
         reset(far);
         wait_in_kernel(&near, PollFlags::HUP);
         let mut near = Async::new(near).unwrap();

@@ -19,20 +19,15 @@ use selkie::{Async, yield_now};
 
 use crate::liar;
 use crate::util::{
-    Pair, Stepped, Watcher, drain, fill, is_nonblocking, pairs, refuses_regular_files, run,
-    tcp_pair, wait_in_kernel,
+    Pair, Stepped, Watcher, blocking_tcp_pair, drain, fill, is_nonblocking, near_and_far, pairs,
+    refuses_regular_files, run, wait_in_kernel,
 };
-
-fn unix_pair() -> (Async<UnixStream>, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    (Async::new(near).unwrap(), far)
-}
 
 #[test]
 fn an_operation_is_tried_first_and_again_only_after_an_event() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     let (tries, watcher) = (Cell::new(0), Watcher::new());
     let mut read = pin!(near.read_with(|mut io| {
         tries.set(tries.get() + 1);
@@ -50,7 +45,7 @@ fn an_operation_is_tried_first_and_again_only_after_an_event() {
 fn an_operation_that_succeeds_at_once_needs_no_turn() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     far.write_all(b"hello").unwrap();
     let watcher = Watcher::new();
     let read = pin!(near.read_with(|mut io| io.read(&mut [0; 8])));
@@ -64,7 +59,7 @@ fn an_operation_that_succeeds_at_once_needs_no_turn() {
 fn a_write_waits_for_room() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, far) = stepped.enter(unix_pair);
+    let (near, far) = stepped.enter(near_and_far);
     let filled = fill(near.get_ref());
     let watcher = Watcher::new();
     let mut write = pin!(near.write_with(|mut io| io.write(b"x")));
@@ -78,7 +73,7 @@ fn a_write_waits_for_room() {
 #[test]
 fn an_error_of_the_operation_is_passed_on_and_the_next_one_tried_at_once() {
     run(async || {
-        let (near, mut far) = unix_pair();
+        let (near, mut far) = near_and_far();
         let failed = near.read_with(|_| Err::<(), _>(io::Error::other("mine"))).await;
         assert_eq!(failed.unwrap_err().to_string(), "mine");
         far.write_all(b"x").unwrap();
@@ -89,7 +84,7 @@ fn an_error_of_the_operation_is_passed_on_and_the_next_one_tried_at_once() {
 #[test]
 fn an_interrupted_operation_is_tried_again_at_once() {
     run(async || {
-        let (near, _far) = unix_pair();
+        let (near, _far) = near_and_far();
         let mut tries = 0;
         let interrupted_twice = |_: &UnixStream| {
             tries += 1;
@@ -103,7 +98,7 @@ fn an_interrupted_operation_is_tried_again_at_once() {
 #[test]
 fn data_that_come_right_after_would_block_are_not_missed() {
     run(async || {
-        let (near, far) = unix_pair();
+        let (near, far) = near_and_far();
         let written = Cell::new(false);
         let read = near.read_with(|mut io| {
             let result = io.read(&mut [0; 8]);
@@ -120,7 +115,7 @@ fn data_that_come_right_after_would_block_are_not_missed() {
 fn readable_tells_what_is_so_though_the_source_is_read_directly() {
     let _quiet = liar::only_hidden_lies("nothing may happen by itself");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     let read_byte = || near.get_ref().read(&mut [0]).map_err(|error| error.kind());
     for _ in 0..3 {
         let watcher = Watcher::new();
@@ -179,7 +174,7 @@ fn the_end_of_a_stream_is_read_again_and_again_without_an_event() {
 #[test]
 fn a_direct_read_leaves_the_rest_for_an_async_one() {
     run(async || {
-        let (mut near, mut far) = unix_pair();
+        let (mut near, mut far) = near_and_far();
         let mut buf = [0; 8];
         far.write_all(b"abc").unwrap();
         // The short read lets the reactor believe that nothing is left.
@@ -195,7 +190,7 @@ fn a_direct_read_leaves_the_rest_for_an_async_one() {
 fn writable_tells_what_is_so_though_the_source_is_written_directly() {
     let _quiet = liar::only_hidden_lies("nothing may happen by itself");
     let stepped = Stepped::new();
-    let (near, far) = stepped.enter(unix_pair);
+    let (near, far) = stepped.enter(near_and_far);
     for _ in 0..3 {
         let watcher = Watcher::new();
         assert!(stepped.poll(pin!(near.writable()), &watcher).is_ready());
@@ -212,7 +207,7 @@ fn writable_tells_what_is_so_though_the_source_is_written_directly() {
 #[test]
 fn the_poll_functions_wait_and_go_on_like_the_async_ones() {
     run(async || {
-        let (near, mut far) = unix_pair();
+        let (near, mut far) = near_and_far();
         let filled = fill(near.get_ref());
         let writer = thread::spawn(move || {
             far.write_all(b"ab").unwrap();
@@ -232,7 +227,7 @@ fn the_poll_functions_wait_and_go_on_like_the_async_ones() {
 #[test]
 fn a_blocking_socket_handed_in_does_not_block_the_loop() {
     run(async || {
-        let (near, mut far) = tcp_pair();
+        let (near, mut far) = blocking_tcp_pair();
         let mut near = Async::new(near).unwrap();
         let reader = selkie::spawn(async move { near.read(&mut [0; 8]).await });
         for _ in 0..10 {
@@ -249,7 +244,7 @@ fn every_way_in_makes_a_socket_nonblocking() {
     run(async || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let (stream, _far) = tcp_pair();
+        let (stream, _far) = blocking_tcp_pair();
         let (unix, _far) = UnixStream::pair().unwrap();
         let (datagram, _far) = UnixDatagram::pair().unwrap();
         let path = std::env::temp_dir().join(format!("selkie-way-in-{}", std::process::id()));
@@ -295,7 +290,7 @@ fn a_descriptor_that_is_async_already_is_refused_until_the_first_one_is_gone() {
 #[test]
 fn two_descriptors_of_one_socket_are_two_sources() {
     run(async || {
-        let (near, mut far) = tcp_pair();
+        let (near, mut far) = blocking_tcp_pair();
         let twin = Async::new(near.try_clone().unwrap()).unwrap();
         let near = Async::new(near).unwrap();
         far.write_all(b"ab").unwrap();
@@ -318,7 +313,7 @@ fn a_source_made_outside_a_runtime_panics_and_says_where_it_belongs() {
 #[test]
 fn a_source_lends_its_descriptor_and_what_is_inside() {
     run(async || {
-        let (near, _far) = tcp_pair();
+        let (near, _far) = blocking_tcp_pair();
         let number = near.as_raw_fd();
         let near = Async::new(near).unwrap();
         assert_eq!((near.as_raw_fd(), near.as_fd().as_raw_fd()), (number, number));

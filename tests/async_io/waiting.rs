@@ -12,12 +12,7 @@ use futures::io::AsyncReadExt;
 use selkie::{Async, Runtime, Task};
 
 use crate::liar;
-use crate::util::{Stepped, Watcher, drain, fill, run};
-
-fn unix_pair() -> (Async<UnixStream>, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    (Async::new(near).unwrap(), far)
-}
+use crate::util::{Stepped, Watcher, drain, fill, near_and_far, run};
 
 fn finished<T>(tasks: &[Task<T>]) -> usize {
     tasks.iter().filter(|task| task.is_finished()).count()
@@ -71,7 +66,7 @@ fn sixteen_tasks_that_poll_one_source_are_each_served() {
 #[test]
 fn sixteen_tasks_that_write_to_one_source_are_each_served() {
     let stepped = Stepped::new();
-    let (near, far) = stepped.enter(unix_pair);
+    let (near, far) = stepped.enter(near_and_far);
     let near = Rc::new(near);
     let filled = fill(near.get_ref());
     let tasks: Vec<_> = (0..16)
@@ -90,7 +85,7 @@ fn sixteen_tasks_that_write_to_one_source_are_each_served() {
 fn the_last_one_to_wait_does_not_take_the_others_place() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     let watchers = [(); 5].map(|()| Watcher::new());
     for watcher in &watchers {
         let waker = watcher.waker();
@@ -105,7 +100,7 @@ fn the_last_one_to_wait_does_not_take_the_others_place() {
 fn a_task_that_polls_again_and_again_is_woken_once() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     let watcher = Watcher::new();
     let waker = watcher.waker();
     for _ in 0..100 {
@@ -121,7 +116,7 @@ fn a_task_that_polls_again_and_again_is_woken_once() {
 fn of_two_futures_of_one_task_the_one_that_is_cancelled_takes_only_its_own_wake_along() {
     for cancelled in 0..2 {
         let stepped = Stepped::new();
-        let (near, mut far) = stepped.enter(unix_pair);
+        let (near, mut far) = stepped.enter(near_and_far);
         let watcher = Watcher::new();
         let read = || Box::pin(near.read_with(|mut io| io.read(&mut [0; 8])));
         let mut reads = vec![read(), read()];
@@ -138,7 +133,7 @@ fn of_two_futures_of_one_task_the_one_that_is_cancelled_takes_only_its_own_wake_
 fn a_future_that_moves_to_another_task_wakes_that_one_only() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     let [old, new] = [(); 2].map(|()| Watcher::new());
     let mut readable = pin!(near.readable());
     assert!(stepped.poll(readable.as_mut(), &old).is_pending());
@@ -153,7 +148,7 @@ fn a_future_that_moves_to_another_task_wakes_that_one_only() {
 fn a_future_that_gives_up_leaves_no_waker_behind_and_is_not_woken() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     fill(near.get_ref());
     let watcher = Watcher::new();
     {
@@ -172,7 +167,7 @@ fn a_future_that_gives_up_leaves_no_waker_behind_and_is_not_woken() {
 fn an_event_of_one_direction_wakes_nobody_in_the_other() {
     let _quiet = liar::only_hidden_lies("wakes are counted");
     let stepped = Stepped::new();
-    let (near, mut far) = stepped.enter(unix_pair);
+    let (near, mut far) = stepped.enter(near_and_far);
     let filled = fill(near.get_ref());
     let [reader, writer] = [(); 2].map(|()| Watcher::new());
     let (mut readable, mut writable) = (pin!(near.readable()), pin!(near.writable()));
@@ -203,7 +198,7 @@ fn tasks_that_wait_for_a_source_are_woken_when_it_is_dropped_or_taken_out() {
     let take_out = |near: Async<_>| drop(near.into_inner());
     for take_away in [drop::<Async<UnixStream>>, take_out] {
         let stepped = Stepped::new();
-        let (near, _far) = stepped.enter(unix_pair);
+        let (near, _far) = stepped.enter(near_and_far);
         let slot = Rc::new(RefCell::new(Some(near)));
         let tasks: Vec<_> = (0..3).map(|_| stepped.spawn(reader_of(Rc::clone(&slot)))).collect();
         stepped.settle();
@@ -215,10 +210,10 @@ fn tasks_that_wait_for_a_source_are_woken_when_it_is_dropped_or_taken_out() {
 #[test]
 fn without_its_runtime_a_source_can_be_used_but_not_waited_for() {
     let owner = Stepped::new();
-    let (near, mut far) = owner.enter(unix_pair);
+    let (near, mut far) = owner.enter(near_and_far);
     let mut waited_before = Box::pin(near.readable());
     assert!(owner.poll(waited_before.as_mut(), &Watcher::new()).is_pending());
-    let (never_waited, _far) = owner.enter(unix_pair);
+    let (never_waited, _far) = owner.enter(near_and_far);
     owner.close();
 
     let stepped = Stepped::new();
@@ -240,7 +235,7 @@ fn without_its_runtime_a_source_can_be_used_but_not_waited_for() {
 fn a_task_of_another_runtime_is_woken_when_that_of_its_source_is_gone() {
     run(async || {
         let mut owner = Some(Runtime::new().unwrap());
-        let (mut near, _far) = owner.as_ref().unwrap().enter(unix_pair);
+        let (mut near, _far) = owner.as_ref().unwrap().enter(near_and_far);
         let mut buf = [0; 8];
         let read = near.read(&mut buf);
         let drop_owner = async {

@@ -5,6 +5,8 @@
 //! They are the examples that `cargo test` builds; `cargo test --test examples` does not build
 //! them. `SELKIE_BACKEND` goes through to them. Those of the explicit loop are in `tests/interop`.
 
+#[path = "../util/client.rs"]
+mod client;
 mod crowd;
 mod echo;
 mod half_close;

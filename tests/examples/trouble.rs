@@ -1,28 +1,15 @@
 //! What ends one connection of the async server leaves the others alone.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::AsyncWriteExt;
 use selkie::{Async, timeout};
-use socket2::SockRef;
 
+use super::client::{assert_echoes, connect, reset};
 use super::process::{PATIENCE, Program, Stream, example_path};
-
-fn connect(server: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-fn assert_echoes(mut stream: &TcpStream, bytes: &[u8]) {
-    stream.write_all(bytes).unwrap();
-    let mut echo = vec![0; bytes.len()];
-    stream.read_exact(&mut echo).unwrap();
-    assert_eq!(echo, bytes);
-}
 
 #[test]
 fn a_reset_by_one_client_is_told_and_leaves_the_others_alone() {
@@ -31,8 +18,7 @@ fn a_reset_by_one_client_is_told_and_leaves_the_others_alone() {
     let [lost, other] = [connect(address), connect(address)];
     assert_echoes(&lost, b"before the reset");
     let name = lost.local_addr().unwrap().to_string();
-    SockRef::from(&lost).set_linger(Some(Duration::ZERO)).unwrap();
-    drop(lost);
+    reset(lost);
     let told = server.wait_for(Stream::Err, |_| true);
     assert!(told.contains(&name) && told.contains("reset"), "{told}");
     assert_echoes(&other, b"after the reset");

@@ -5,6 +5,8 @@
 //! They are the examples that `cargo test` builds; `cargo test --test interop` does not build
 //! them. Without python3 the tests that need it say so and pass, but with CI=true they fail.
 
+#[path = "../util/client.rs"]
+mod client;
 mod conversation;
 mod pressure;
 #[path = "../util/process.rs"]

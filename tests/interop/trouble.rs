@@ -1,31 +1,14 @@
 //! Clients that vanish, descriptors that run out, and addresses that are no good.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
+use super::client::{assert_echoes, connect, reset};
 use super::process::{PATIENCE, Program, Stream, example_path};
-
-fn connect(server: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-fn assert_echoes(mut stream: &TcpStream, bytes: &[u8]) {
-    stream.write_all(bytes).unwrap();
-    let mut echo = vec![0; bytes.len()];
-    stream.read_exact(&mut echo).unwrap();
-    assert_eq!(echo, bytes);
-}
-
-/// Closes with a reset instead of an end of file.
-fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-}
 
 #[test]
 fn with_keep_running_the_server_outlives_its_clients() {

@@ -12,7 +12,7 @@ use selkie::selector::BackendKind;
 use selkie::{Builder, Runtime, sleep, spawn};
 
 use crate::backends::Parked;
-use crate::child;
+use crate::child::{self, open_descriptors};
 use crate::util::{is_readable, panic_text, run_on, settle};
 
 fn has_descriptor(kind: BackendKind) -> bool {
@@ -74,12 +74,6 @@ fn a_runtime_with_a_timer_descriptor_works_on_every_back_end() {
             task.await;
         });
     }
-}
-
-/// How many descriptors this process has open.
-fn open_descriptors() -> usize {
-    // The listing has one of its own.
-    fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
 #[test]

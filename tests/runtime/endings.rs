@@ -8,9 +8,8 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::process;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use selkie::selector::BackendKind;
 use selkie::{Runtime, Timer, sleep, spawn, yield_now};
 
 use crate::child;
-use crate::util::{DEADLINE, OnDrop, Trace, Wakes, panic_text, run, run_on, runtime, settle};
+use crate::util::{Bomb, DEADLINE, OnDrop, Trace, Wakes, panic_text, run, run_on, runtime, settle};
 
 /// Spawns a task on `runtime` that waits, with a destructor that adds to `trace` and spawns.
 fn waiting_task(runtime: &Runtime, trace: &Trace) {
@@ -52,20 +51,11 @@ fn a_runtime_dropped_in_a_panic_drops_its_tasks() {
     assert_eq!(run(async { spawn(async { 7 }).await }), 7);
 }
 
-/// Panics when it is woken.
-struct Bomb;
-
-impl Wake for Bomb {
-    fn wake(self: Arc<Self>) {
-        resume_unwind(Box::new("the waker's panic"));
-    }
-}
-
 /// A timer of `runtime` that waits with a [`Bomb`], and one behind it.
 fn timers_with_a_bomb(runtime: &Runtime, behind: &Waker) -> [Timer; 2] {
     let mut timers = [(); 2].map(|()| Timer::after(DEADLINE));
     runtime.enter(|| {
-        for (timer, waker) in timers.iter_mut().zip([&Arc::new(Bomb).into(), behind]) {
+        for (timer, waker) in timers.iter_mut().zip([&Bomb::waker(), behind]) {
             assert!(Pin::new(timer).poll(&mut Context::from_waker(waker)).is_pending());
         }
     });

@@ -5,12 +5,11 @@ use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use selkie::{Async, Builder, Runtime, Timer, sleep, sleep_until, spawn, yield_no
 
 use crate::backends::{Probe, Probed};
 use crate::liar;
-use crate::util::{DEADLINE, Trace, Wakes, panic_text, run, run_on, runtime, settle};
+use crate::util::{Bomb, DEADLINE, Trace, Wakes, panic_text, run, run_on, runtime, settle};
 
 /// A place where a task leaves its waker.
 type Shelf = Rc<RefCell<Option<Waker>>>;
@@ -277,20 +276,11 @@ fn a_wake_of_a_block_on_that_has_ended_is_harmless() {
     run_on(&runtime, yield_now());
 }
 
-/// Panics when it is woken.
-struct Bomb;
-
-impl Wake for Bomb {
-    fn wake(self: Arc<Self>) {
-        resume_unwind(Box::new("the waker's panic"));
-    }
-}
-
 #[test]
 fn a_waker_that_panics_does_not_lose_the_wakers_behind_it() {
     let runtime = runtime();
     let (wakes, good) = Wakes::new();
-    let bomb = Waker::from(Arc::new(Bomb));
+    let bomb = Bomb::waker();
     let due = Instant::now();
     let task = runtime.spawn(sleep_until(due + Duration::from_nanos(1)));
     runtime.turn(Some(Duration::ZERO)).unwrap();
@@ -314,7 +304,7 @@ fn a_waker_that_panics_does_not_lose_the_other_waiters_of_its_source() {
     let (mut near, far) = UnixStream::pair().unwrap();
     let far = runtime.enter(|| Async::new(far)).unwrap();
     let (wakes, good) = Wakes::new();
-    let bomb = Waker::from(Arc::new(Bomb));
+    let bomb = Bomb::waker();
     for waker in [&bomb, &good] {
         assert!(far.poll_readable(&mut Context::from_waker(waker)).is_pending());
     }

@@ -1,10 +1,12 @@
 //! Helpers of the async tests: ways to run one, loopback pairs, and a waker that counts.
 
 mod cpu_time;
+mod sockets;
+mod wakers;
 
 use std::future::{Future, poll_fn};
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::Read;
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -12,14 +14,13 @@ use std::panic;
 use std::pin::{Pin, pin};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::io::{AsyncRead, AsyncWrite};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use selkie::selector::BackendKind;
@@ -27,6 +28,9 @@ use selkie::{Async, Builder, Runtime, sleep};
 use socket2::Socket;
 
 pub use self::cpu_time::thread_cpu_time;
+pub use self::sockets::{blocking_tcp_pair, fill, wait_in_kernel};
+use self::wakers::Wakes;
+pub use crate::child::open_descriptors;
 use crate::liar;
 
 /// For what has to happen. Only a failing test waits for it.
@@ -165,15 +169,6 @@ impl Deref for Stepped {
 #[derive(Clone, Default)]
 pub struct Watcher(Arc<Wakes>);
 
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
-
 impl Watcher {
     pub fn new() -> Self {
         Self::default()
@@ -185,7 +180,7 @@ impl Watcher {
 
     /// How often its wakers have been called.
     pub fn count(&self) -> usize {
-        self.0.0.load(SeqCst)
+        self.0.count()
     }
 
     /// How many of its wakers there are.
@@ -211,7 +206,7 @@ pub fn pairs() -> [Pair; 2] {
 }
 
 pub fn tcp() -> Pair {
-    let (near, far) = tcp_pair();
+    let (near, far) = blocking_tcp_pair();
     Pair { name: "TCP", near: Box::new(Async::new(near).unwrap()), far: patient(far) }
 }
 
@@ -228,36 +223,20 @@ fn patient(socket: impl Into<Socket>) -> Socket {
     socket
 }
 
-/// The accepted and the connecting end of a connection over 127.0.0.1; they block.
-pub fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let connecting = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (accepted, _) = listener.accept().unwrap();
-    (accepted, connecting)
+/// A stream pair, the near end async, the far one blocking.
+pub fn near_and_far() -> (Async<UnixStream>, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    (Async::new(near).unwrap(), far)
 }
 
 pub fn async_tcp_pair() -> (Async<TcpStream>, Async<TcpStream>) {
-    let (one, other) = tcp_pair();
+    let (one, other) = blocking_tcp_pair();
     (Async::new(one).unwrap(), Async::new(other).unwrap())
 }
 
 /// The read and the write end of a pipe, which the tests' children do not inherit.
 pub fn pipe() -> (OwnedFd, OwnedFd) {
     pipe_with(PipeFlags::CLOEXEC).unwrap()
-}
-
-/// Writes to a non-blocking stream until the system takes no more; returns how many bytes.
-#[track_caller]
-pub fn fill(mut stream: impl Write) -> usize {
-    let bytes = [b'.'; 64 * 1024];
-    let mut count = 0;
-    loop {
-        match stream.write(&bytes) {
-            Ok(len) => count += len,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return count,
-            Err(error) => panic!("cannot fill the buffer: {error}"),
-        }
-    }
 }
 
 /// Reads `count` bytes, blocking.
@@ -274,14 +253,6 @@ pub fn drain(mut stream: impl Read + AsFd, count: usize) {
     }
 }
 
-/// Waits, without any selector of this crate, until the kernel has `flags` for `source`.
-#[track_caller]
-pub fn wait_in_kernel(source: impl AsFd, flags: PollFlags) {
-    let mut fds = [PollFd::new(&source, flags)];
-    let timeout = Timespec::try_from(DEADLINE).unwrap();
-    assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1, "no {flags:?} within {DEADLINE:?}");
-}
-
 pub fn is_nonblocking(source: impl AsFd) -> bool {
     fcntl_getfl(source).unwrap().contains(OFlags::NONBLOCK)
 }
@@ -292,9 +263,4 @@ pub fn child(name: &str, role: &str) -> Command {
     let mut command = crate::child::command(name, role);
     command.env("SELKIE_BACKEND", backend().name());
     command
-}
-
-/// How many descriptors this process has open. Only for a child, whose only test this is.
-pub fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }

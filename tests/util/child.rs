@@ -67,3 +67,9 @@ pub fn run_within(command: &mut Command, patience: Duration) -> String {
     assert!(stdout.contains("1 passed"), "the child ran another number of tests:\n{stdout}");
     stdout
 }
+
+/// How many descriptors this process has open. Only for a child, whose only test this is.
+pub fn open_descriptors() -> usize {
+    // The listing has one of its own.
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}

@@ -1,4 +1,4 @@
-//! Helpers of the integration tests: each lives here, once.
+//! Helpers of the tests of the selector.
 //!
 //! A test is a generic function over a [`Subject`], a back end under test, and
 //! [`on_every_back_end!`] makes a `#[test]` of it for each: statically typed and boxed.

@@ -1,6 +1,8 @@
-//! Helpers of the tests of the runtime: each lives here, once.
+//! Helpers of the tests of the runtime.
 
 #![allow(dead_code)] // No test binary needs all of it.
+
+mod wakers;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -8,14 +10,12 @@ use std::future::Future;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use selkie::{Builder, Runtime, Turn, timeout};
 
+pub use self::wakers::{Bomb, Wakes};
 use crate::backends::Parked;
 use crate::liar;
 
@@ -109,27 +109,6 @@ pub struct OnDrop<F: FnMut()>(pub F);
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
-    }
-}
-
-/// Wakers that count how often they are woken.
-#[derive(Default)]
-pub struct Wakes(AtomicUsize);
-
-impl Wakes {
-    pub fn new() -> (Arc<Self>, Waker) {
-        let wakes = Arc::new(Self::default());
-        (Arc::clone(&wakes), wakes.into())
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
     }
 }
 

@@ -1,4 +1,6 @@
-//! Loopback sources, all non-blocking and close-on-exec.
+//! Loopback sources, all close-on-exec.
+
+#![allow(dead_code)] // No test binary needs all of it.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -9,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::DEADLINE;
 
+/// Two ends that do not block.
 pub fn unix_pair() -> (UnixStream, UnixStream) {
     let (one, other) = UnixStream::pair().unwrap();
     one.set_nonblocking(true).unwrap();
@@ -23,23 +26,31 @@ pub fn ready_unix_pair() -> (UnixStream, UnixStream) {
     (one, other)
 }
 
-/// The accepted and the connecting end of a connection over 127.0.0.1.
-pub fn tcp_pair() -> (TcpStream, TcpStream) {
+/// The accepted and the connecting end of a connection over 127.0.0.1; they block.
+pub fn blocking_tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let connecting = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (accepted, _) = listener.accept().unwrap();
+    (accepted, connecting)
+}
+
+/// As [`blocking_tcp_pair`], but the ends do not block.
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let (accepted, connecting) = blocking_tcp_pair();
     accepted.set_nonblocking(true).unwrap();
     connecting.set_nonblocking(true).unwrap();
     (accepted, connecting)
 }
 
-/// Writes until the system takes no more.
-pub fn fill(mut stream: impl Write) {
-    let bytes = [0; 64 * 1024];
+/// Writes to a non-blocking stream until the system takes no more; returns how many bytes.
+#[track_caller]
+pub fn fill(mut stream: impl Write) -> usize {
+    let bytes = [b'.'; 64 * 1024];
+    let mut count = 0;
     loop {
         match stream.write(&bytes) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Ok(len) => count += len,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
             Err(error) => panic!("cannot fill the buffer: {error}"),
         }
     }

@@ -12,9 +12,9 @@ use rustix::io::Errno;
 use selkie::selector::{Backend, ReadyList, Token};
 use selkie::{Interest, Readiness};
 
-use super::bell::Bell;
 use super::chance::Chance;
 use super::counts::{Counts, Lie, Rates};
+use super::descriptor::Descriptor;
 use super::wrapped::{Meddle, Watch, Wrapped};
 
 /// The longest wait while an event is held back, and the longest that ends early: short enough
@@ -43,7 +43,7 @@ pub struct Liar {
     /// What the inner back end has found and nobody was told yet, the oldest first.
     held: Vec<Held>,
     held_notification: Option<u64>,
-    bell: Option<Bell>,
+    descriptor: Option<Descriptor>,
 }
 
 struct Held {
@@ -65,7 +65,7 @@ impl Liar {
         // Who keeps nothing back from wait to wait can do with the inner one's, and is not even
         // asked for it before somebody wants it: the kernel lets epoll sets nest four deep only.
         let descriptor = if rates.keep_back() { inner.descriptor() } else { None };
-        let bell = descriptor.map(Bell::new).transpose()?;
+        let descriptor = descriptor.map(Descriptor::new).transpose()?;
         let meddler = Self {
             rates,
             chance,
@@ -76,7 +76,7 @@ impl Liar {
             told: VecDeque::new(),
             held: Vec::new(),
             held_notification: None,
-            bell,
+            descriptor,
         };
         Ok(Box::new(Wrapped { inner, meddler }))
     }
@@ -287,14 +287,14 @@ impl<B: Backend> Meddle<B> for Liar {
     ) -> io::Result<()> {
         let result = self.wait_with_lies(inner, ready, timeout);
         let is_holding = self.is_holding();
-        if let Some(bell) = &mut self.bell {
-            bell.set(is_holding)?;
+        if let Some(descriptor) = &mut self.descriptor {
+            descriptor.set(is_holding)?;
         }
         result
     }
 
     fn descriptor<'b>(&'b self, inner: &'b B) -> Option<BorrowedFd<'b>> {
-        self.bell.as_ref().map(Bell::descriptor).or_else(|| inner.descriptor())
+        self.descriptor.as_ref().map(Descriptor::as_fd).or_else(|| inner.descriptor())
     }
 }
 

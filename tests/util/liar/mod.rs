@@ -31,9 +31,9 @@
 #![allow(dead_code)] // No test binary needs all of it.
 
 pub mod backend;
-mod bell;
 pub mod chance;
 pub mod counts;
+mod descriptor;
 pub mod wrapped;
 
 use std::cell::Cell;
