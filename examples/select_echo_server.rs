@@ -88,7 +88,7 @@ impl Server {
     }
 
     fn data(&mut self, key: Key) -> &mut Data {
-        self.selector.get_mut(key).expect("a key that was delivered is registered")
+        self.selector.data_mut(key).expect("a key that was delivered is registered")
     }
 
     fn close(&mut self, key: Key) -> io::Result<()> {

@@ -15,6 +15,7 @@ mod reactor;
 mod runtime;
 pub mod selector;
 mod sync;
+mod sys;
 pub mod time;
 mod timers;
 

@@ -70,7 +70,7 @@ impl Echo {
         let bytes = &self.buffer[..count];
         let sent = sent_at_once(connection.write(bytes))?;
         if sent < count
-            && let Some(Role::Connection { unsent }) = self.selector.get_mut(key)
+            && let Some(Role::Connection { unsent }) = self.selector.data_mut(key)
         {
             // Back pressure: nothing more is read until the client has taken its echo.
             unsent.extend_from_slice(&bytes[sent..]);
@@ -83,7 +83,7 @@ impl Echo {
         let registered = &self.selector[key];
         let Role::Connection { unsent } = &registered.data else { return Ok(()) };
         let sent = sent_at_once((&registered.source).write(unsent))?;
-        if let Some(Role::Connection { unsent }) = self.selector.get_mut(key) {
+        if let Some(Role::Connection { unsent }) = self.selector.data_mut(key) {
             unsent.drain(..sent);
             if unsent.is_empty() {
                 self.selector.modify(key, Interest::READ)?;

@@ -84,7 +84,7 @@ impl Load {
 
 impl Clients {
     fn begin(&mut self, key: Key) -> io::Result<()> {
-        if let Some(exchange) = self.selector.get_mut(key) {
+        if let Some(exchange) = self.selector.data_mut(key) {
             *exchange = Exchange::new(self.begun);
             self.begun += 1;
         }
@@ -98,7 +98,7 @@ impl Clients {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             result => result?,
         };
-        let Some(exchange) = self.selector.get_mut(key) else { return Ok(()) };
+        let Some(exchange) = self.selector.data_mut(key) else { return Ok(()) };
         exchange.sent += count;
         let is_sent = exchange.sent == MESSAGE;
         let interest = if is_sent { Interest::READ } else { Interest::READ | Interest::WRITE };
@@ -114,7 +114,7 @@ impl Clients {
             Ok(0) => return Err(registered.data.failed("is lost: the server hung up")),
             result => result?,
         };
-        let Some(exchange) = self.selector.get_mut(key) else { return Ok(()) };
+        let Some(exchange) = self.selector.data_mut(key) else { return Ok(()) };
         exchange.take(&buffer[..count])?;
         if exchange.received < MESSAGE {
             return Ok(());

@@ -256,7 +256,7 @@ impl Reactor {
         let mut fired = self.fired.take();
         let mut selector = self.selector.borrow_mut();
         let events = &mut self.events.borrow_mut();
-        let selected = selector.select_each(events, timeout, |key, source, readiness| {
+        let selected = selector.select_each(events, timeout, |key, _, source, readiness| {
             // The alarm has no source: to have been woken is all it wants.
             let Some(source) = source else { return };
             count += 1;

@@ -21,7 +21,7 @@ use ::loom::thread;
 use super::{Builder, Remote, Runtime, UnobservedPanic};
 use crate::executor::Task;
 use crate::interest::Interest;
-use crate::selector::{Backend, Mode, Notifier, ReadyList, Token};
+use crate::selector::{Backend, Mode, Notifier, ReadyList, Token, Until};
 use crate::sync::{Bell, explore};
 
 /// Waits for notifications alone.
@@ -36,11 +36,23 @@ impl Backend for Parked {
         true
     }
 
-    fn register(&mut self, _: Token, _: BorrowedFd<'_>, _: Interest, _: Mode) -> io::Result<()> {
+    unsafe fn register(
+        &mut self,
+        _: Token,
+        _: BorrowedFd<'_>,
+        _: Interest,
+        _: Mode,
+    ) -> io::Result<()> {
         Ok(())
     }
 
-    fn modify(&mut self, _: Token, _: BorrowedFd<'_>, _: Interest, _: Mode) -> io::Result<()> {
+    unsafe fn modify(
+        &mut self,
+        _: Token,
+        _: BorrowedFd<'_>,
+        _: Interest,
+        _: Mode,
+    ) -> io::Result<()> {
         Ok(())
     }
 
@@ -48,8 +60,8 @@ impl Backend for Parked {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
-        let was_rung = match timeout {
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        let was_rung = match until.timeout() {
             Some(_) => self.0.take(),
             None => {
                 self.0.wait();

@@ -5,11 +5,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::os::fd::RawFd;
 
 use rustix::io::Errno;
 
 use super::key::{Key, Mode};
+use crate::sys::RawFd;
 
 /// A registration that failed, with the source and the data that were to be registered.
 ///

@@ -10,6 +10,7 @@ use crate::interest::Interest;
 
 /// When a registration is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// At every select for as long as the source is ready. Every back end has it.
     #[default]
@@ -110,7 +111,7 @@ impl Token {
 ///
 /// The selector lends it only by shared reference, so the source inside cannot be swapped while
 /// the system watches its descriptor; that is what makes registering safe.
-/// [`Selector::get_mut`](super::Selector::get_mut) lends the data.
+/// [`Selector::data_mut`](super::Selector::data_mut) lends the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SelectorKey<S, D = ()> {

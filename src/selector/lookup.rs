@@ -2,11 +2,11 @@
 //! Imports its parent. Invariant: nothing here asks the system, and no source is lent mutably.
 
 use std::ops::Index;
-use std::os::fd::{AsFd, AsRawFd};
 
 use super::Selector;
 use super::error;
 use super::key::{Key, SelectorKey, Token};
+use crate::sys::{AsFd, AsRawFd, RawFd};
 
 impl<S, D, B> Selector<S, D, B> {
     /// The registration that `key` names, if it is one of this selector.
@@ -18,13 +18,21 @@ impl<S, D, B> Selector<S, D, B> {
     ///
     /// There is no `&mut` to the source: who could swap it would leave the system watching a
     /// descriptor that nobody owns.
-    pub fn get_mut(&mut self, key: Key) -> Option<&mut D> {
+    pub fn data_mut(&mut self, key: Key) -> Option<&mut D> {
         self.entries.get_mut(key.slot_in(self.id)?).map(|entry| &mut entry.key.data)
     }
 
     /// The key under which a descriptor is registered: Python's `get_key(fileobj)`.
     pub fn key_of(&self, fd: impl AsFd) -> Option<Key> {
-        let slot = self.by_fd.get(&fd.as_fd().as_raw_fd())?;
+        self.key_of_raw(fd.as_fd().as_raw_fd())
+    }
+
+    /// The key under which a descriptor of this number is registered.
+    ///
+    /// For whoever has the number alone, such as a language binding, or has closed the descriptor
+    /// too early.
+    pub fn key_of_raw(&self, fd: RawFd) -> Option<Key> {
+        let slot = self.by_fd.get(&fd)?;
         Some(Key::new(self.id, Token::of(*slot)))
     }
 
@@ -45,7 +53,7 @@ impl<S, D, B> Selector<S, D, B> {
     }
 
     /// Closes the selector and gives all sources and data back.
-    pub fn into_keys(self) -> impl Iterator<Item = SelectorKey<S, D>> {
+    pub fn into_registrations(self) -> impl Iterator<Item = SelectorKey<S, D>> {
         // The back end goes first: nothing is watched when the sources come out.
         drop(self.backend);
         self.entries.into_iter().map(|(_, entry)| entry.key)

@@ -22,20 +22,20 @@
 // never lent mutably, so its descriptor is the one that was registered.
 
 mod backend;
-mod deadline;
 mod error;
 mod events;
 mod key;
 mod lookup;
 mod notifier;
 mod select;
+mod until;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use slotmap::{DefaultKey, SlotMap};
 
@@ -46,9 +46,10 @@ pub use error::RegisterError;
 pub use events::{Events, Iter};
 pub use key::{Key, Mode, SelectorKey};
 pub use notifier::Notifier;
+pub use until::Until;
 
 use crate::interest::Interest;
-use backend::watched;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd, borrowed};
 use events::Batch;
 use key::SelectorId;
 
@@ -118,7 +119,8 @@ struct WaitNumber(NonZeroU64);
 
 struct Entry<S, D> {
     key: SelectorKey<S, D>,
-    fd: RawFd,
+    /// The descriptor of the source, which is never lent mutably.
+    fd: BorrowedFd<'static>,
     /// The wait in which a oneshot has fired; `None` while it is armed.
     fired_in: Option<WaitNumber>,
     /// Where it stood in the last batch that had it.
@@ -207,11 +209,15 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         mode: Mode,
         data: D,
     ) -> Result<Key, RegisterError<S, D>> {
-        let fd = source.as_fd().as_raw_fd();
-        let refused = if self.by_fd.contains_key(&fd) {
-            Err(error::already_registered(fd))
+        // SAFETY: the entry below owns the source and lends it only by `&`, until `unregister`
+        // has told the back end, or `Drop` has dropped it. While a source can be borrowed, so can
+        // its descriptor: `as_fd` says that it is open.
+        let fd = unsafe { borrowed(source.as_fd().as_raw_fd()) };
+        let number = fd.as_raw_fd();
+        let refused = if self.by_fd.contains_key(&number) {
+            Err(error::already_registered(number))
         } else {
-            self.check(fd, interest, mode)
+            self.check(number, interest, mode)
         };
         if let Err(error) = refused {
             return Err(RegisterError::new(error, source, data));
@@ -219,13 +225,15 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let key = SelectorKey { source, interest, mode, data };
         let slot = self.entries.insert(Entry { key, fd, fired_in: None, position: usize::MAX });
         let token = Token::of(slot);
-        if let Err(cause) = self.backend.register(token, watched(fd), interest, mode)
+        // SAFETY: `fd` is open while the entry is there, and that goes only with or after the
+        // registration.
+        if let Err(cause) = unsafe { self.backend.register(token, fd, interest, mode) }
             && let Some(Entry { key, .. }) = self.entries.remove(slot)
         {
-            let error = error::refused(fd, self.backend.name(), cause);
+            let error = error::refused(number, self.backend.name(), cause);
             return Err(RegisterError::new(error, key.source, key.data));
         }
-        self.by_fd.insert(fd, slot);
+        self.by_fd.insert(number, slot);
         Ok(Key::new(self.id, token))
     }
 
@@ -248,25 +256,27 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let Entry { key: old, fd, fired_in, .. } = self.entry(key)?;
         let unchanged = (old.interest, old.mode) == (interest, mode);
         let (fd, armed) = (*fd, fired_in.is_none());
-        self.check(fd, interest, mode)?;
+        self.check(fd.as_raw_fd(), interest, mode)?;
         if unchanged && mode == Mode::Level {
             return Ok(());
         }
         let slot = self.slot(key)?;
-        let (token, fd_now) = (Token::of(slot), watched(fd));
-        let result = match self.backend.modify(token, fd_now, interest, mode) {
+        let token = Token::of(slot);
+        // SAFETY: the entry is there, so its descriptor is open.
+        let result = match unsafe { self.backend.modify(token, fd, interest, mode) } {
             // A oneshot that had fired when the set was made anew. What is armed and yet unknown
             // is another file under the same number: to add it would leave the first one behind,
             // and with a duplicate of it alive, that would report under this key for ever.
             Err(cause) if is_unknown(&cause) && !armed => {
-                let added = self.backend.register(token, fd_now, interest, mode);
+                // SAFETY: as above.
+                let added = unsafe { self.backend.register(token, fd, interest, mode) };
                 // Or another file as well: fired, the first one is silent, but still there.
                 self.expect_orphans();
                 added
             }
             result => result,
         };
-        result.map_err(|cause| error::refused(fd, self.backend.name(), cause))?;
+        result.map_err(|cause| error::refused(fd.as_raw_fd(), self.backend.name(), cause))?;
         let entry = &mut self.entries[slot];
         entry.fired_in = None;
         entry.key.interest = interest;
@@ -284,14 +294,14 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let slot = self.slot(key)?;
         let entry = self.entries.remove(slot).ok_or_else(|| error::not_registered(key))?;
         let token = Token::of(slot);
-        self.by_fd.remove(&entry.fd);
+        self.by_fd.remove(&entry.fd.as_raw_fd());
         if let Some((last, older)) = self.batches.split_last() {
             last.strike(self.id, token, entry.position);
             older.iter().for_each(|batch| batch.strike_wherever(self.id, token));
         }
         // An error means that the descriptor was closed too early. The caller gets the source
         // back all the same; what the kernel may have kept is dealt with when it shows.
-        if self.backend.unregister(token, watched(entry.fd)).is_err() {
+        if self.backend.unregister(token, entry.fd).is_err() {
             self.expect_orphans();
         }
         Ok(entry.key)
@@ -328,6 +338,11 @@ impl<S, D, B> Selector<S, D, B> {
 }
 
 impl<S, D, B: Backend> Selector<S, D, B> {
+    /// The time, by the back end's clock: what an [`Until`] counts by.
+    pub fn now(&self) -> Instant {
+        self.backend.now()
+    }
+
     /// A handle that ends a blocked [`select`](Self::select) from any thread, or from a signal
     /// handler.
     pub fn notifier(&self) -> Notifier {

@@ -3,16 +3,16 @@
 //! a system's set that reports what nobody can name any more is made anew.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backend::{Backend, ReadyList, watched};
-use super::deadline::Deadline;
+use super::backend::{Backend, ReadyList};
 use super::events::{Batch, Events, Iter};
 use super::key::{Key, SelectorKey, Token};
+use super::until::Until;
 use super::{Entry, KernelSet, Selector, WaitNumber};
 use crate::interest::Readiness;
+use crate::sys::AsFd;
 
 /// What became of a back end's wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,17 +38,30 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         events: &'e mut Events,
         timeout: Option<Duration>,
     ) -> io::Result<Iter<'e>> {
+        self.select_until(events, self.until(timeout))
+    }
+
+    /// As [`select`](Self::select), to a deadline instead of a timeout: for a loop that knows the
+    /// time. Reads the clock only if a wait brings nothing.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    pub fn select_until<'e>(
+        &mut self,
+        events: &'e mut Events,
+        until: Until,
+    ) -> io::Result<Iter<'e>> {
         self.follow(&events.batch);
         let Events { batch, ready } = events;
-        self.select_into(ready, timeout, |token, entry, readiness| {
+        self.select_into(ready, until, |token, entry, readiness| {
             entry.position = batch.push(token, readiness, entry.position);
         })?;
         Ok(events.iter())
     }
 
-    /// As [`select`](Self::select), but calls `each` with every ready key and its data instead of
-    /// collecting them: for a loop body that needs nothing else of the selector. `events` is empty
-    /// afterwards.
+    /// As [`select`](Self::select), but calls `each` with every ready key, its source and its data
+    /// instead of collecting them: for a loop body that needs nothing else of the selector.
+    /// `events` is empty afterwards.
     ///
     /// A back end that reports a key twice in one wait makes two calls of it.
     ///
@@ -61,34 +74,53 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         &mut self,
         events: &mut Events,
         timeout: Option<Duration>,
-        mut each: impl FnMut(Key, &mut D, Readiness),
+        each: impl FnMut(Key, &S, &mut D, Readiness),
+    ) -> io::Result<()> {
+        self.select_each_until(events, self.until(timeout), each)
+    }
+
+    /// As [`select_each`](Self::select_each), to a deadline, as [`select_until`](Self::select_until).
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    ///
+    /// # Panics
+    /// As [`select_each`](Self::select_each).
+    pub fn select_each_until(
+        &mut self,
+        events: &mut Events,
+        until: Until,
+        mut each: impl FnMut(Key, &S, &mut D, Readiness),
     ) -> io::Result<()> {
         let id = self.id;
         events.batch.start(id);
-        self.select_into(&mut events.ready, timeout, |token, entry, readiness| {
-            each(Key::new(id, token), &mut entry.key.data, readiness);
+        self.select_into(&mut events.ready, until, |token, entry, readiness| {
+            let SelectorKey { source, data, .. } = &mut entry.key;
+            each(Key::new(id, token), source, data, readiness);
         })
     }
 
-    /// Waits until `found` was called with what is ready, a notifier was used or `timeout` has
-    /// elapsed.
+    fn until(&self, timeout: Option<Duration>) -> Until {
+        Until::after(timeout, || self.backend.now())
+    }
+
+    /// Waits until `found` was called with what is ready, a notifier was used or the time has
+    /// come that `until` says.
     #[inline]
     fn select_into(
         &mut self,
         ready: &mut ReadyList,
-        timeout: Option<Duration>,
+        mut until: Until,
         mut found: impl FnMut(Token, &mut Entry<S, D>, Readiness),
     ) -> io::Result<()> {
         if self.kernel_set == KernelSet::Incomplete {
             self.register_all_anew()?;
         }
-        let deadline = Deadline::after(timeout);
-        let mut remaining = timeout;
         loop {
             ready.clear();
-            match self.backend.wait(ready, remaining) {
+            match self.backend.wait(ready, until) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    remaining = deadline.remaining();
+                    until = until.seen_at(|| self.backend.now());
                     continue;
                 }
                 result => result?,
@@ -100,8 +132,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             if delivered.orphans && self.kernel_set == KernelSet::MayHaveOrphans {
                 self.register_all_anew()?;
             }
-            remaining = deadline.remaining();
-            if remaining == Some(Duration::ZERO) {
+            if !until.is_now() {
+                until = until.seen_at(|| self.backend.now());
+            }
+            if until.is_now() {
                 return Ok(());
             }
         }
@@ -155,7 +189,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         self.kernel_set = KernelSet::Incomplete;
         for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.fired_in.is_none()) {
             let SelectorKey { interest, mode, .. } = entry.key;
-            match self.backend.register(Token::of(slot), watched(entry.fd), interest, mode) {
+            // SAFETY: the entry is there, so its descriptor is open.
+            match unsafe { self.backend.register(Token::of(slot), entry.fd, interest, mode) } {
                 // Closed behind our back as well: silent from now on, as epoll has it.
                 Err(error)
                     if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {}

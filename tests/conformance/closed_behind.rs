@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use selkie::selector::{Backend, BackendKind, ReadyList};
+use selkie::selector::{Backend, BackendKind, ReadyList, Until};
 use selkie::{Events, Interest, Key, Mode, Readiness, Selector};
 
 use crate::liar;
@@ -239,12 +239,12 @@ fn a_notification_is_neither_lost_nor_repeated_by_that<T: Subject>() {
     let _truth = liar::no_lies("the waits are counted");
     let (backend, mut waits) = (T::open(), 0);
     let notifier = backend.notifier();
-    let wait = |inner: &mut T::Backend, ready: &mut ReadyList, timeout| {
+    let wait = |inner: &mut T::Backend, ready: &mut ReadyList, until| {
         waits += 1;
         if waits > 1 {
-            return inner.wait(ready, timeout);
+            return inner.wait(ready, until);
         }
-        inner.wait(ready, Some(Duration::ZERO))?;
+        inner.wait(ready, Until::Now)?;
         notifier.notify()
     };
     let mut selector = Selector::with_backend(Wrapped::new(backend, wait));

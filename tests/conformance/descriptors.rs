@@ -91,7 +91,7 @@ fn every_descriptor_is_closed_with_the_selector<T: Subject>() {
     let mut selector = T::selector();
     let key = selector.register(source, Interest::READ, ()).unwrap();
     assert_eq!(next_batch(&mut selector), [(key, Readiness::READ)]);
-    let keys: Vec<_> = selector.into_keys().collect();
+    let keys: Vec<_> = selector.into_registrations().collect();
     assert_eq!(added_since(&before), [keys[0].source.as_raw_fd(), _peer.as_raw_fd()]);
     drop(T::selector::<std::net::TcpStream, ()>());
     drop((keys, _peer));

@@ -1,6 +1,7 @@
 //! `select_each` is a select: it finds the same, waits as long, and hands over instead of
 //! collecting.
 
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use selkie::{Events, Interest, Key, Mode, Readiness};
@@ -28,7 +29,7 @@ fn every_ready_key_is_handed_over_with_its_own_data<T: Subject>() {
         selector.register(source, Interest::READ, number).unwrap()
     });
     let mut found = Vec::new();
-    let each = |key: Key, number: &mut u32, readiness: Readiness| {
+    let each = |key: Key, _: &UnixStream, number: &mut u32, readiness: Readiness| {
         found.push((key, *number, readiness));
         *number += 10;
     };
@@ -47,7 +48,7 @@ fn the_buffer_is_empty_afterwards<T: Subject>() {
     let mut events = Events::new();
     assert_eq!(selector.select(&mut events, Some(DEADLINE)).unwrap().count(), 1);
     let mut calls = 0;
-    selector.select_each(&mut events, Some(DEADLINE), |_, (), _| calls += 1).unwrap();
+    selector.select_each(&mut events, Some(DEADLINE), |_, _, (), _| calls += 1).unwrap();
     assert_eq!((calls, events.len()), (1, 0));
 }
 
@@ -57,7 +58,7 @@ fn a_oneshot_that_was_handed_over_is_disarmed<T: Subject>() {
     let (source, _peer) = ready_unix_pair();
     let key = selector.register_with_mode(source, Interest::READ, Mode::Oneshot, ()).unwrap();
     let mut calls = 0;
-    selector.select_each(&mut Events::new(), Some(DEADLINE), |_, (), _| calls += 1).unwrap();
+    selector.select_each(&mut Events::new(), Some(DEADLINE), |_, _, (), _| calls += 1).unwrap();
     assert_eq!((calls, ready_now(&mut selector)), (1, vec![]));
     selector.modify(key, Interest::READ).unwrap();
     assert_eq!(ready_now(&mut selector), [(key, Readiness::READ)]);
@@ -69,12 +70,14 @@ fn without_an_event_it_ends_by_its_timeout_or_a_notification<T: Subject>() {
     selector.register(source, Interest::READ, ()).unwrap();
     let mut select = |timeout: Duration| {
         let start = Instant::now();
-        selector.select_each(&mut Events::new(), Some(timeout), |_, (), _| panic!("idle")).unwrap();
+        selector
+            .select_each(&mut Events::new(), Some(timeout), |_, _, (), _| panic!("idle"))
+            .unwrap();
         start.elapsed()
     };
     assert!(select(SILENCE) >= SILENCE);
     selector.notifier().notify().unwrap();
     let start = Instant::now();
-    selector.select_each(&mut Events::new(), Some(DEADLINE), |_, (), _| panic!("idle")).unwrap();
+    selector.select_each(&mut Events::new(), Some(DEADLINE), |_, _, (), _| panic!("idle")).unwrap();
     assert!(start.elapsed() < DEADLINE);
 }

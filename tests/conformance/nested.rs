@@ -64,7 +64,7 @@ fn nest<T: Subject, Outer: Subject>() {
         assert_eq!(next_batch(&mut outer), [(outer_key, Readiness::READ)]);
         // A level repeats, for as long as the inner one has something.
         assert_eq!(next_batch(&mut outer), [(outer_key, Readiness::READ)]);
-        let inner = outer.get_mut(outer_key).unwrap();
+        let inner = outer.data_mut(outer_key).unwrap();
         assert_eq!(ready_now(inner), [(inner_key, Readiness::READ)]);
         (&inner[inner_key].source).read_exact(&mut [0]).unwrap();
         assert_eq!(ready_now(inner), []);
@@ -89,7 +89,7 @@ fn an_inner_notification_wakes_an_outer_selector<T: Subject>() {
         assert_silent(&mut outer);
         notifier.notify().unwrap();
         assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
-        assert_eq!(ready_now(outer.get_mut(key).unwrap()), []);
+        assert_eq!(ready_now(outer.data_mut(key).unwrap()), []);
     }
     assert_silent(&mut outer);
 }
@@ -105,13 +105,13 @@ fn an_inner_oneshot_wakes_an_outer_selector_once<T: Subject>() {
     for _ in 0..2 {
         peer.write_all(b"!").unwrap();
         assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
-        let inner = outer.get_mut(key).unwrap();
+        let inner = outer.data_mut(key).unwrap();
         assert_eq!(ready_now(inner), [(inner_key, Readiness::READ)]);
         assert_silent(&mut outer);
         // Armed again while there still are bytes.
-        outer.get_mut(key).unwrap().modify(inner_key, Interest::READ).unwrap();
+        outer.data_mut(key).unwrap().modify(inner_key, Interest::READ).unwrap();
         assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
-        let inner = outer.get_mut(key).unwrap();
+        let inner = outer.data_mut(key).unwrap();
         assert_eq!(ready_now(inner), [(inner_key, Readiness::READ)]);
         (&inner[inner_key].source).read_exact(&mut [0]).unwrap();
         inner.modify(inner_key, Interest::READ).unwrap();
@@ -146,23 +146,23 @@ fn a_source_closed_too_early_in_the_inner_selector_does_not_spin_the_outer_one<T
     let key = outer.register(descriptor, Interest::READ, inner).unwrap();
     for _ in 0..2 {
         let (orphan, _orphans_peer) = ready_unix_pair();
-        let inner = outer.get_mut(key).unwrap();
+        let inner = outer.data_mut(key).unwrap();
         let stale = inner.register(Closable::duplicate_of(&orphan), Interest::READ, ()).unwrap();
         descriptors::close(inner[stale].source.number());
         inner.unregister(stale).unwrap();
         // It may wake the outer selector, until the inner one has been asked.
         ready_now(&mut outer);
-        assert_eq!(ready_now(outer.get_mut(key).unwrap()), []);
+        assert_eq!(ready_now(outer.data_mut(key).unwrap()), []);
         assert_silent(&mut outer);
 
         peer.write_all(b"!").unwrap();
         assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
-        assert_eq!(ready_now(outer.get_mut(key).unwrap()), [(inner_key, Readiness::READ)]);
+        assert_eq!(ready_now(outer.data_mut(key).unwrap()), [(inner_key, Readiness::READ)]);
         source.read_exact(&mut [0]).unwrap();
         assert_silent(&mut outer);
         notifier.notify().unwrap();
         assert_eq!(next_batch(&mut outer), [(key, Readiness::READ)]);
-        assert_eq!(ready_now(outer.get_mut(key).unwrap()), []);
+        assert_eq!(ready_now(outer.data_mut(key).unwrap()), []);
         assert_silent(&mut outer);
     }
 }

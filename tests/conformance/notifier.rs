@@ -82,9 +82,9 @@ fn many_notifications_cost_one_wake_up<T: Subject>() {
 fn a_notification_is_one_wait<T: Subject>() {
     let waits = AtomicUsize::new(0);
     let _truth = liar::no_lies("the waits are counted");
-    let counting = Wrapped::new(T::open(), |inner: &mut T::Backend, ready: &mut _, timeout| {
+    let counting = Wrapped::new(T::open(), |inner: &mut T::Backend, ready: &mut _, until| {
         waits.fetch_add(1, Ordering::Relaxed);
-        inner.wait(ready, timeout)
+        inner.wait(ready, until)
     });
     let mut selector = Selector::with_backend(counting);
     let notifier = selector.notifier();

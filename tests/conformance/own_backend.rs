@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use selkie::selector::{Backend, ReadyList, Token};
+use selkie::selector::{Backend, ReadyList, Token, Until};
 use selkie::{Events, Interest, Key, Mode, Notifier, Readiness, Selector};
 
 use crate::liar;
@@ -31,7 +31,7 @@ const BOTH: Interest = Interest::READ.union(Interest::WRITE);
 
 /// A selector on `T` whose waits are made by `wait`.
 fn lying<T: Subject, D>(
-    wait: impl FnMut(&mut T::Backend, &mut ReadyList, Option<Duration>) -> io::Result<()>,
+    wait: impl FnMut(&mut T::Backend, &mut ReadyList, Until) -> io::Result<()>,
 ) -> Selector<UnixStream, D, impl Backend> {
     let _truth = liar::no_lies("these lies are the test's own");
     Selector::with_backend(Wrapped::new(T::open(), wait))
@@ -40,10 +40,10 @@ fn lying<T: Subject, D>(
 fn waits_that_end_early_cut_no_timeout_short<T: Subject>() {
     const EARLY: usize = 5;
     let waits = Cell::new(0);
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+    let mut selector = lying::<T, _>(|inner, ready, until| {
         waits.set(waits.get() + 1);
         let is_early = waits.get() <= EARLY;
-        inner.wait(ready, if is_early { Some(Duration::ZERO) } else { timeout })
+        inner.wait(ready, if is_early { Until::Now } else { until })
     });
     let (source, mut peer) = unix_pair();
     let key = selector.register(source, Interest::READ, ()).unwrap();
@@ -63,9 +63,9 @@ fn waits_that_end_early_cut_no_timeout_short<T: Subject>() {
 
 fn a_select_that_nothing_ends_early_is_one_wait<T: Subject>() {
     let waits = Cell::new(0);
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+    let mut selector = lying::<T, _>(|inner, ready, until| {
         waits.set(waits.get() + 1);
-        inner.wait(ready, timeout)
+        inner.wait(ready, until)
     });
     let (source, mut peer) = unix_pair();
     selector.register(source, Interest::READ, ()).unwrap();
@@ -81,13 +81,13 @@ fn a_select_that_nothing_ends_early_is_one_wait<T: Subject>() {
 
 fn waits_that_are_interrupted_are_begun_again<T: Subject>() {
     let mut interrupts = 0;
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+    let mut selector = lying::<T, _>(|inner, ready, until| {
         interrupts += 1;
         if interrupts % 4 == 0 {
-            return inner.wait(ready, timeout);
+            return inner.wait(ready, until);
         }
         // What was pushed before the error must not be reported twice for it.
-        inner.wait(ready, Some(Duration::ZERO))?;
+        inner.wait(ready, Until::Now)?;
         Err(ErrorKind::Interrupted.into())
     });
     let (source, _peer) = ready_unix_pair();
@@ -103,8 +103,8 @@ fn waits_that_are_interrupted_are_begun_again<T: Subject>() {
 
 /// Each direction in an event of its own, and all of it twice.
 fn tokens_that_are_repeated_are_one_event<T: Subject>() {
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
-        inner.wait(ready, timeout)?;
+    let mut selector = lying::<T, _>(|inner, ready, until| {
+        inner.wait(ready, until)?;
         let told = std::mem::take(ready.as_mut_vec());
         for (token, readiness) in [told.clone(), told].concat() {
             ready.as_mut_vec().extend(readiness.iter().map(|one| (token, one)));
@@ -139,8 +139,8 @@ fn tokens_that_are_repeated_are_one_event<T: Subject>() {
 /// All bits of a oneshot, one by one and in every wait, though it was never armed again.
 fn a_oneshot_that_is_reported_again_is_reported_once<T: Subject>() {
     let mut told = Vec::new();
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
-        inner.wait(ready, timeout)?;
+    let mut selector = lying::<T, _>(|inner, ready, until| {
+        inner.wait(ready, until)?;
         for (token, readiness) in std::mem::take(ready.as_mut_vec()) {
             told.extend(readiness.iter().map(|bit| (token, bit)));
         }
@@ -159,8 +159,9 @@ fn a_oneshot_that_is_reported_again_is_reported_once<T: Subject>() {
 /// Old generations, the reserved token and bits that nobody has, at every wait.
 fn tokens_that_are_gone_reach_nobody<T: Subject>() {
     let mut seen = vec![Token::RESERVED, Token::from_bits(0), Token::from_bits(0xdead_beef)];
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
-        inner.wait(ready, timeout.map(|timeout| timeout.min(Duration::from_millis(1))))?;
+    let mut selector = lying::<T, _>(|inner, ready, until| {
+        let until = until.at_most(Duration::from_millis(1), || inner.now());
+        inner.wait(ready, until)?;
         seen.extend(ready.as_slice().iter().map(|(token, _)| *token));
         seen.dedup();
         seen.iter().for_each(|token| ready.push(*token, Readiness::all()));
@@ -186,8 +187,9 @@ fn tokens_that_are_gone_reach_nobody<T: Subject>() {
 fn readiness_that_nobody_asked_for_is_not_reported<T: Subject>() {
     let known: RefCell<Vec<Token>> = RefCell::default();
     let directions = Readiness::from(Interest::all());
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
-        inner.wait(ready, timeout.map(|timeout| timeout.min(Duration::from_millis(1))))?;
+    let mut selector = lying::<T, _>(|inner, ready, until| {
+        let until = until.at_most(Duration::from_millis(1), || inner.now());
+        inner.wait(ready, until)?;
         let mut known = known.borrow_mut();
         known.extend(ready.as_slice().iter().map(|(token, _)| *token));
         ready.as_mut_vec().clear();
@@ -206,8 +208,8 @@ fn readiness_that_nobody_asked_for_is_not_reported<T: Subject>() {
 
 fn what_a_wrapper_strikes_out_is_not_reported<T: Subject>() {
     let (strikes, is_struck) = (Cell::new(1), Cell::new(false));
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
-        inner.wait(ready, timeout)?;
+    let mut selector = lying::<T, _>(|inner, ready, until| {
+        inner.wait(ready, until)?;
         is_struck.set(strikes.get() > 0 && !ready.as_slice().is_empty());
         if is_struck.get() {
             strikes.set(strikes.get() - 1);
@@ -224,12 +226,12 @@ fn what_a_wrapper_strikes_out_is_not_reported<T: Subject>() {
 
 fn an_error_is_passed_on_and_loses_nothing<T: Subject>() {
     let mut waits = 0;
-    let mut selector = lying::<T, _>(|inner, ready, timeout| {
+    let mut selector = lying::<T, _>(|inner, ready, until| {
         waits += 1;
         if waits % 2 == 1 {
             return Err(io::Error::from_raw_os_error(nix::errno::Errno::ENOMEM as i32));
         }
-        inner.wait(ready, timeout)
+        inner.wait(ready, until)
     });
     let (source, _peer) = ready_unix_pair();
     let key = selector.register_with_mode(source, Interest::READ, Mode::Oneshot, ()).unwrap();
@@ -263,7 +265,7 @@ impl Backend for Scripted {
         mode == Mode::Level
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         _fd: BorrowedFd<'_>,
@@ -282,7 +284,7 @@ impl Backend for Scripted {
         Ok(())
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -290,7 +292,8 @@ impl Backend for Scripted {
         mode: Mode,
     ) -> io::Result<()> {
         self.0.borrow_mut().set.retain(|(other, _)| *other != token);
-        self.register(token, fd, interest, mode)
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { self.register(token, fd, interest, mode) }
     }
 
     fn unregister(&mut self, token: Token, _fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -302,7 +305,7 @@ impl Backend for Scripted {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, _timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, ready: &mut ReadyList, _until: Until) -> io::Result<()> {
         for (token, interest) in &self.0.borrow().set {
             ready.push(*token, (*interest).into());
         }

@@ -22,11 +22,11 @@ on_every_back_end! {
     registering_leaves_the_blocking_mode_alone,
     unregister_hands_back_the_source_and_the_data,
     the_map_can_be_read_in_every_way,
-    get_mut_changes_the_data,
+    data_mut_changes_the_data,
     a_stale_key_names_nothing,
     a_foreign_key_names_nothing,
     indexing_by_a_stale_key_panics_with_a_clear_text,
-    into_keys_gives_everything_back,
+    into_registrations_gives_everything_back,
     modify_changes_what_is_reported,
     modify_to_the_same_interest_keeps_reporting,
     a_source_can_be_registered_again,
@@ -141,14 +141,14 @@ fn the_map_can_be_read_in_every_way<T: Subject>() {
     assert_eq!((selector.len(), selector.iter().count()), (2, 2));
 }
 
-fn get_mut_changes_the_data<T: Subject>() {
+fn data_mut_changes_the_data<T: Subject>() {
     let mut selector = T::selector();
     let (source, _peer) = unix_pair();
     let key = selector.register(source, Interest::READ, 1).unwrap();
-    *selector.get_mut(key).unwrap() += 1;
+    *selector.data_mut(key).unwrap() += 1;
     assert_eq!(selector[key].data, 2);
     selector.unregister(key).unwrap();
-    assert_eq!(selector.get_mut(key), None);
+    assert_eq!(selector.data_mut(key), None);
 }
 
 /// The slot and the descriptor number are in use again, but by another registration.
@@ -160,7 +160,7 @@ fn a_stale_key_names_nothing<T: Subject>() {
     let key = selector.register(source, Interest::READ, "new").unwrap();
     assert_ne!(stale, key);
     assert!(selector.get(stale).is_none());
-    assert!(selector.get_mut(stale).is_none());
+    assert!(selector.data_mut(stale).is_none());
     assert_eq!(selector.key_of(&selector[key].source), Some(key));
     assert_eq!(ready_now(&mut selector), [(key, Readiness::READ)]);
 }
@@ -173,7 +173,7 @@ fn a_foreign_key_names_nothing<T: Subject>() {
     let foreign = other.register(others_source, Interest::READ, "yours").unwrap();
     assert_ne!(key, foreign);
     assert!(selector.get(foreign).is_none());
-    assert!(selector.get_mut(foreign).is_none());
+    assert!(selector.data_mut(foreign).is_none());
     assert!(other.get(key).is_none());
     assert_eq!((selector[key].data, other[foreign].data), ("mine", "yours"));
 }
@@ -189,7 +189,7 @@ fn indexing_by_a_stale_key_panics_with_a_clear_text<T: Subject>() {
     assert!(text.contains("it was unregistered, or it is a key of another selector"), "{text}");
 }
 
-fn into_keys_gives_everything_back<T: Subject>() {
+fn into_registrations_gives_everything_back<T: Subject>() {
     let mut selector = T::selector();
     let mut expected = Vec::new();
     let mut peers = Vec::new();
@@ -199,7 +199,7 @@ fn into_keys_gives_everything_back<T: Subject>() {
         selector.register(source, Interest::READ, number).unwrap();
         peers.push(peer);
     }
-    let keys: Vec<_> = selector.into_keys().collect();
+    let keys: Vec<_> = selector.into_registrations().collect();
     let mut given: Vec<_> = keys.iter().map(|key| (key.data, key.source.as_raw_fd())).collect();
     given.sort();
     assert_eq!(given, expected);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
-use selkie::selector::{Backend, ReadyList};
+use selkie::selector::{Backend, ReadyList, Until};
 use selkie::{Events, Interest, Readiness, Selector};
 
 use crate::liar;
@@ -87,9 +87,9 @@ fn a_timeout_with_a_fraction_does_not_spin_until_its_deadline<T: Subject>() {
 /// A selector on `T` that counts its waits.
 fn counting<T: Subject>(waits: &AtomicUsize) -> Selector<UnixStream, (), impl Backend> {
     let _truth = liar::no_lies("the waits are counted");
-    let wait = |inner: &mut T::Backend, ready: &mut ReadyList, timeout: Option<Duration>| {
+    let wait = |inner: &mut T::Backend, ready: &mut ReadyList, until: Until| {
         waits.fetch_add(1, Ordering::SeqCst);
-        inner.wait(ready, timeout)
+        inner.wait(ready, until)
     };
     Selector::with_backend(Wrapped::new(T::open(), wait))
 }
@@ -195,9 +195,9 @@ impl Barrage {
     /// `polling` crate retries that itself.)
     fn selector<T: Subject>(&self) -> Selector<UnixStream, (), impl Backend> {
         let _truth = liar::no_lies("a signal is to meet the system's wait");
-        let wait = |inner: &mut T::Backend, ready: &mut ReadyList, timeout: Option<Duration>| {
+        let wait = |inner: &mut T::Backend, ready: &mut ReadyList, until: Until| {
             self.waiting.store(true, Ordering::SeqCst);
-            let result = inner.wait(ready, timeout);
+            let result = inner.wait(ready, until);
             self.waiting.store(false, Ordering::SeqCst);
             result
         };

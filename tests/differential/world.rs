@@ -231,8 +231,8 @@ impl World {
             prop_assert_eq!(before, None, "{}: handle {} reported twice", self.kind, id);
             registration.armed = match registration.mode {
                 Mode::Level => !gone,
-                Mode::Edge => true,
                 Mode::Oneshot => false,
+                _ => true,
             };
         }
         prop_assert!(report.len() <= events.capacity().get());

@@ -255,7 +255,7 @@ fn handle(selector: &mut Ends, key: Key, readiness: Readiness) -> bool {
     assert_eq!(beyond, Readiness::empty(), "nobody asked for that");
     assert!(!readiness.is_empty() && registration.data.is_armed, "it was not armed");
     let io = registration.source.try_clone().unwrap();
-    let end = selector.get_mut(key).unwrap();
+    let end = selector.data_mut(key).unwrap();
     end.go_on(&io, mode, readiness);
     end.is_armed = mode != Mode::Oneshot;
     end.is_done()
@@ -275,5 +275,5 @@ fn watch(selector: &mut Ends, key: Key, tally: &Tally) {
             count(&tally.refusals_met, 1);
         }
     }
-    selector.get_mut(key).unwrap().is_armed = true;
+    selector.data_mut(key).unwrap().is_armed = true;
 }

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, BackendKind, ReadyList};
+use selkie::selector::{Backend, BackendKind, ReadyList, Until};
 use selkie::{Builder, Events, Interest, Selector, sleep};
 
 use crate::liar::wrapped::Wrapped;
@@ -20,10 +20,11 @@ const TIMEOUT: Duration = Duration::from_millis(20);
 /// A back end in whose waits nothing happens for longer than the period but a signal.
 fn signalled(kind: BackendKind) -> impl Backend + Send {
     type Inner = Box<dyn Backend + Send>;
-    let wait = |inner: &mut Inner, ready: &mut ReadyList, timeout: Option<Duration>| {
-        inner.wait(ready, Some(timeout.map_or(PERIOD, |timeout| timeout.min(PERIOD))))?;
+    let wait = |inner: &mut Inner, ready: &mut ReadyList, until: Until| {
+        let until = until.at_most(PERIOD, || inner.now());
+        inner.wait(ready, until)?;
         let is_nothing = ready.as_slice().is_empty() && !ready.is_notified();
-        if is_nothing && timeout != Some(Duration::ZERO) {
+        if is_nothing && !until.is_now() {
             return Err(io::Error::from(Errno::INTR));
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use selkie::selector::{Backend, BackendKind, ReadyList};
+use selkie::selector::{Backend, BackendKind, ReadyList, Until};
 use selkie::time::{MissedTicks, interval};
 use selkie::{Builder, sleep, sleep_until, spawn, timeout};
 
@@ -36,11 +36,11 @@ type Inner = Box<dyn Backend + Send>;
 fn open(jumps: Arc<AtomicUsize>) -> Inner {
     let mut waits = 0;
     let inner = BackendKind::from_env().and_then(BackendKind::open).unwrap();
-    let wait = move |inner: &mut Inner, ready: &mut ReadyList, timeout: Option<Duration>| {
-        inner.wait(ready, timeout)?;
+    let wait = move |inner: &mut Inner, ready: &mut ReadyList, until: Until| {
+        inner.wait(ready, until)?;
         waits += 1;
         // A wait that does not sleep is none.
-        if waits % LATE_EACH == 0 && timeout != Some(Duration::ZERO) {
+        if waits % LATE_EACH == 0 && !until.is_now() {
             jumps.fetch_add(1, SeqCst);
             thread::sleep(LATE);
         }

@@ -6,10 +6,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, BackendKind, ReadyList, Token};
+use selkie::selector::{Backend, BackendKind, ReadyList, Token, Until};
 use selkie::{Interest, Mode, Notifier};
 
 use crate::liar::wrapped::{Meddle, Watch, Wrapped};
@@ -39,7 +38,7 @@ impl Backend for Parked {
         true
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         _token: Token,
         _fd: BorrowedFd<'_>,
@@ -49,7 +48,7 @@ impl Backend for Parked {
         Ok(())
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         _token: Token,
         _fd: BorrowedFd<'_>,
@@ -63,10 +62,10 @@ impl Backend for Parked {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
         let Bell { is_rung, rung } = &*self.0;
         let is_rung = is_rung.lock().unwrap();
-        let mut is_rung = match timeout {
+        let mut is_rung = match until.timeout() {
             Some(timeout) => rung.wait_timeout_while(is_rung, timeout, |is| !*is).unwrap().0,
             None => rung.wait_while(is_rung, |is| !*is).unwrap(),
         };
@@ -173,27 +172,24 @@ impl<B: Backend> Meddle<B> for Probed {
         (self.edges || mode != Mode::Edge) && inner.supports(mode)
     }
 
-    fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
         if due(&self.probe.registrations).is_err() {
             return Err(Errno::NOMEM.into());
         }
-        inner.register(watch.token, watch.fd, watch.interest, watch.mode)
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode) }
     }
 
-    fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
         due(&self.probe.refusals)?;
-        inner.modify(watch.token, watch.fd, watch.interest, watch.mode)
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { inner.modify(watch.token, watch.fd, watch.interest, watch.mode) }
     }
 
-    fn wait(
-        &mut self,
-        inner: &mut B,
-        ready: &mut ReadyList,
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
+    fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {
         self.probe.waits.fetch_add(1, SeqCst);
         due(&self.probe.failures)?;
-        inner.wait(ready, timeout)
+        inner.wait(ready, until)
     }
 
     fn notifier(&self, inner: &B) -> Notifier {

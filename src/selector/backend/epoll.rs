@@ -3,7 +3,6 @@
 //! registered by edge, so that nothing has to read it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +14,8 @@ use super::{Backend, Open, ReadyList, Token, poll_bits};
 use crate::interest::Interest;
 use crate::selector::key::Mode;
 use crate::selector::notifier::Notifier;
+use crate::selector::until::Until;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The back end on epoll(7): level, edge and oneshot; nanosecond timeouts on Linux 5.11 and
 /// later, rounded up to milliseconds before.
@@ -107,7 +108,7 @@ impl Backend for EpollBackend {
         true
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -123,7 +124,7 @@ impl Backend for EpollBackend {
         }
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -138,12 +139,12 @@ impl Backend for EpollBackend {
         Ok(epoll::delete(&self.epoll, fd)?)
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
         let most = ready.capacity().get();
         if self.buffer.len() < most {
             self.buffer.resize(most, libc::epoll_event { events: 0, u64: 0 });
         }
-        let count = self.wait_once(most, timeout)?;
+        let count = self.wait_once(most, until.timeout())?;
         for &libc::epoll_event { events, u64: bits } in &self.buffer[..count] {
             let token = Token::from_bits(bits);
             if token == Token::RESERVED {
@@ -267,8 +268,8 @@ mod tests {
         backend.precision = Precision::Milliseconds;
         let mut ready = ReadyList::new(std::num::NonZeroUsize::MIN);
         let timeout = Duration::from_micros(1_300);
-        let start = std::time::Instant::now();
-        backend.wait(&mut ready, Some(timeout)).unwrap();
+        let start = backend.now();
+        backend.wait(&mut ready, Until::after(Some(timeout), || start)).unwrap();
         assert!(start.elapsed() >= timeout);
         assert!(ready.as_slice().is_empty() && !ready.is_notified());
     }

@@ -4,13 +4,13 @@
 //! and all but the first cost no system call.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::selector::notifier::Notifier;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 #[derive(Debug)]
 pub(super) struct EventFd {

@@ -20,8 +20,7 @@ mod select;
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{BorrowedFd, RawFd};
-use std::time::Duration;
+use std::time::Instant;
 
 #[cfg(target_os = "linux")]
 pub use epoll::EpollBackend;
@@ -35,7 +34,9 @@ pub use select::SelectBackend;
 use super::key::Mode;
 pub use super::key::Token;
 use super::notifier::Notifier;
+use super::until::Until;
 use crate::interest::{Interest, Readiness};
+use crate::sys::BorrowedFd;
 
 /// Asks the system which descriptors are ready.
 ///
@@ -66,6 +67,14 @@ pub trait Backend {
     /// A short lower-case name for messages: `"epoll"`.
     fn name(&self) -> &'static str;
 
+    /// The time, by the clock that the deadlines of [`wait`](Backend::wait) belong to.
+    ///
+    /// All that is timed over this back end asks here, so that a back end that waits by another
+    /// clock, as a simulation does, has to answer this and nothing else.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
     /// True if registrations may have this mode. Level and oneshot are always wanted.
     fn supports(&self, mode: Mode) -> bool;
 
@@ -81,7 +90,12 @@ pub trait Backend {
     ///
     /// # Errors
     /// As the system's: nothing is registered then.
-    fn register(
+    ///
+    /// # Safety
+    /// If this succeeds, `fd` stays open, and with it the file that it is, until
+    /// [`unregister`](Backend::unregister) has returned or the back end is dropped: it may be
+    /// used, by its number, in between.
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -93,7 +107,10 @@ pub trait Backend {
     ///
     /// # Errors
     /// As the system's: the registration is as it was then.
-    fn modify(
+    ///
+    /// # Safety
+    /// As for [`register`](Backend::register): `token` is registered, and `fd` is its descriptor.
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -109,14 +126,14 @@ pub trait Backend {
     /// same, as far as it is in the back end's hands; see [`reset`](Backend::reset).
     fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()>;
 
-    /// Waits until a descriptor is ready, a [`Notifier`] was used or `timeout` (`None`: for
-    /// ever) has elapsed, and pushes what is ready on `ready`, which is empty, at most as many as
-    /// it has room for.
+    /// Waits until a descriptor is ready, a [`Notifier`] was used or the time has come that
+    /// `until` says, and pushes what is ready on `ready`, which is empty, at most as many as it
+    /// has room for.
     ///
     /// # Errors
     /// As the system's; then nothing has been pushed, and no event and no notification is lost.
-    /// The selector retries [`io::ErrorKind::Interrupted`], with what is left of the timeout.
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()>;
+    /// The selector retries [`io::ErrorKind::Interrupted`], with the same deadline.
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()>;
 
     /// A handle that ends [`wait`](Backend::wait).
     fn notifier(&self) -> Notifier;
@@ -155,6 +172,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
         (**self).name()
     }
 
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
     fn supports(&self, mode: Mode) -> bool {
         (**self).supports(mode)
     }
@@ -163,32 +184,34 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
         (**self).reports_read_closed()
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        (**self).register(token, fd, interest, mode)
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { (**self).register(token, fd, interest, mode) }
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        (**self).modify(token, fd, interest, mode)
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { (**self).modify(token, fd, interest, mode) }
     }
 
     fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
         (**self).unregister(token, fd)
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
-        (**self).wait(ready, timeout)
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        (**self).wait(ready, until)
     }
 
     fn notifier(&self) -> Notifier {
@@ -267,14 +290,4 @@ impl ReadyList {
         self.ready.clear();
         self.notified = false;
     }
-}
-
-/// The descriptor of a registration, which was borrowed when it was registered.
-pub(super) fn watched(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: `borrow_raw` needs a descriptor that is open and not -1. Every caller is a
-    // registration between `register` and `unregister`; the selector owns its source for that
-    // time and lends nobody a `&mut` to it, so it is neither dropped nor swapped. Whoever closes
-    // a descriptor that others own breaks I/O safety there, and meets EBADF or POLLNVAL here: no
-    // use of this reads, writes or closes.
-    unsafe { BorrowedFd::borrow_raw(fd) }
 }

@@ -4,7 +4,6 @@
 //! leaves both, because poll(2) reports a hang-up even where no event is asked for.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,12 @@ use rustix::io::fcntl_getfd;
 use slotmap::SecondaryMap;
 
 use super::eventfd::EventFd;
-use super::{Backend, Open, ReadyList, Token, poll_bits, watched};
+use super::{Backend, Open, ReadyList, Token, poll_bits};
 use crate::interest::Interest;
 use crate::selector::key::Mode;
 use crate::selector::notifier::Notifier;
+use crate::selector::until::Until;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, borrowed};
 
 /// The back end on poll(2): level and oneshot; nanosecond timeouts; the cost of a wait grows
 /// with the number of registrations.
@@ -42,9 +43,9 @@ struct Watch {
 }
 
 impl PollBackend {
-    fn arm(&mut self, token: Token, fd: RawFd, interest: Interest, mode: Mode) {
+    fn arm(&mut self, token: Token, fd: BorrowedFd<'static>, interest: Interest, mode: Mode) {
         let asked = PollFlags::from_bits_retain(poll_bits::asked(interest) as _);
-        let entry = PollFd::from_borrowed_fd(watched(fd), asked);
+        let entry = PollFd::from_borrowed_fd(fd, asked);
         let armed_at = self.watches.get(token.slot()).and_then(|watch| watch.armed_at);
         let index = armed_at.unwrap_or(self.fds.len());
         if index == self.fds.len() {
@@ -104,11 +105,10 @@ impl PollBackend {
 impl Open for PollBackend {
     fn open() -> io::Result<Self> {
         let eventfd = EventFd::new()?;
+        // SAFETY: `eventfd` is kept as long as `fds` are, and never replaced.
+        let notifier = unsafe { borrowed(eventfd.as_fd().as_raw_fd()) };
         Ok(Self {
-            fds: vec![PollFd::from_borrowed_fd(
-                watched(eventfd.as_fd().as_raw_fd()),
-                PollFlags::IN,
-            )],
+            fds: vec![PollFd::from_borrowed_fd(notifier, PollFlags::IN)],
             tokens: vec![Token::RESERVED],
             eventfd,
             watches: SecondaryMap::new(),
@@ -130,7 +130,7 @@ impl Backend for PollBackend {
         true
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -138,18 +138,22 @@ impl Backend for PollBackend {
         mode: Mode,
     ) -> io::Result<()> {
         fcntl_getfd(fd)?;
-        self.arm(token, fd.as_raw_fd(), interest, mode);
+        // SAFETY: the caller promises that `fd` stays open until `unregister`, where it leaves
+        // `fds`, unless it has left them before.
+        let fd = unsafe { borrowed(fd.as_raw_fd()) };
+        self.arm(token, fd, interest, mode);
         Ok(())
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.register(token, fd, interest, mode)
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.register(token, fd, interest, mode) }
     }
 
     fn unregister(&mut self, token: Token, _fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -158,8 +162,8 @@ impl Backend for PollBackend {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = timeout.map(timespec);
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        let timeout = until.timeout().map(timespec);
         let found = poll(&mut self.fds, timeout.as_ref())?;
         let spent = self.collect(ready, found);
         spent.into_iter().for_each(|token| self.disarm(token));

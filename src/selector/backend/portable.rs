@@ -6,18 +6,18 @@
 use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use polling::{Event, PollMode, Poller};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Backend, Open, ReadyList, Token, watched};
+use super::{Backend, Open, ReadyList, Token};
 use crate::interest::{Interest, Readiness};
 use crate::selector::key::Mode;
 use crate::selector::notifier::Notifier;
+use crate::selector::until::Until;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, borrowed};
 
 /// The back end on the `polling` crate, which has one for every Unix: level and oneshot, edge
 /// where the system has it. It reports a hang-up but no half-close.
@@ -35,7 +35,7 @@ pub struct PollingBackend {
 #[derive(Clone, Copy, Debug)]
 struct Watch {
     token: Token,
-    fd: RawFd,
+    fd: BorrowedFd<'static>,
     interest: Interest,
     mode: Mode,
     arming: Arming,
@@ -55,8 +55,8 @@ enum Arming {
 }
 
 impl Watch {
-    fn new(token: Token, fd: BorrowedFd<'_>, interest: Interest, mode: Mode) -> Self {
-        Self { token, fd: fd.as_raw_fd(), interest, mode, arming: Arming::AsAsked }
+    fn new(token: Token, fd: BorrowedFd<'static>, interest: Interest, mode: Mode) -> Self {
+        Self { token, fd, interest, mode, arming: Arming::AsAsked }
     }
 
     fn event(&self) -> Event {
@@ -110,14 +110,14 @@ impl Watch {
         if !as_it_is {
             // Fails only if the descriptor was closed behind our back; then it has nothing more
             // to report, and the events at hand must not be lost for it.
-            let _ = poller.modify_with_mode(watched(self.fd), self.event(), self.poll_mode());
+            let _ = poller.modify_with_mode(self.fd, self.event(), self.poll_mode());
         }
     }
 
     /// True if a read would not block: the question that the poller's flags cannot answer while
     /// out-of-band data is pending.
     fn has_bytes(&self) -> bool {
-        let mut fd = [PollFd::from_borrowed_fd(watched(self.fd), PollFlags::IN)];
+        let mut fd = [PollFd::from_borrowed_fd(self.fd, PollFlags::IN)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         // A number that was closed behind our back has none; poll(2) "finds" it all the same.
         poll(&mut fd, Some(&at_once)).is_ok() && fd[0].revents().contains(PollFlags::IN)
@@ -144,16 +144,19 @@ impl Backend for PollingBackend {
         mode != Mode::Edge || self.poller.supports_edge()
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        // SAFETY: the caller promises that `fd` stays open until `unregister`, where the watch
+        // goes.
+        let fd = unsafe { borrowed(fd.as_raw_fd()) };
         let watch = Watch::new(token, fd, interest, mode);
-        // SAFETY: `add` needs a descriptor that stays open until `delete`: the selector owns its
-        // source until `unregister` has returned, which deletes it.
+        // SAFETY: `add` needs a descriptor that stays open until `delete`: it does until
+        // `unregister` has returned, which deletes it.
         let added = unsafe { self.poller.add_with_mode(&fd, watch.event(), watch.poll_mode()) };
         match added {
             // The selector knows of no registration, so it is one whose descriptor was closed
@@ -167,13 +170,15 @@ impl Backend for PollingBackend {
         Ok(())
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        // SAFETY: as for `register`.
+        let fd = unsafe { borrowed(fd.as_raw_fd()) };
         let watch = Watch::new(token, fd, interest, mode);
         self.poller.modify_with_mode(fd, watch.event(), watch.poll_mode())?;
         self.watches.insert(poller_key(token), watch);
@@ -185,10 +190,10 @@ impl Backend for PollingBackend {
         self.poller.delete(fd)
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
         self.room_for(ready.capacity());
         self.events.clear();
-        self.poller.wait(&mut self.events, timeout)?;
+        self.poller.wait(&mut self.events, until.timeout())?;
         if self.notified.swap(false, Ordering::AcqRel) {
             ready.set_notified();
         }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,12 @@ use rustix::io::{Errno, fcntl_getfd};
 
 use super::eventfd::EventFd;
 use super::poll::timespec;
-use super::{Backend, Open, ReadyList, Token, watched};
+use super::{Backend, Open, ReadyList, Token};
 use crate::interest::{Interest, Readiness};
 use crate::selector::key::Mode;
 use crate::selector::notifier::Notifier;
+use crate::selector::until::Until;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd, borrowed};
 
 /// The back end on select(2): level and oneshot; nanosecond timeouts (`pselect6`); the cost of a
 /// wait grows with the highest descriptor. It reports no closed or error bits, since select(2)
@@ -43,6 +44,7 @@ pub struct SelectBackend {
 #[derive(Clone, Copy, Debug)]
 struct Watch {
     token: Token,
+    fd: BorrowedFd<'static>,
     mode: Mode,
     armed: bool,
 }
@@ -104,9 +106,9 @@ impl FdSets {
 }
 
 impl SelectBackend {
-    fn arm(&mut self, token: Token, fd: RawFd, interest: Interest, mode: Mode) {
-        self.asked.set(fd, interest);
-        self.watches.insert(fd, Watch { token, mode, armed: true });
+    fn arm(&mut self, token: Token, fd: BorrowedFd<'static>, interest: Interest, mode: Mode) {
+        self.asked.set(fd.as_raw_fd(), interest);
+        self.watches.insert(fd.as_raw_fd(), Watch { token, fd, mode, armed: true });
     }
 
     fn disarm(&mut self, fd: RawFd) {
@@ -134,11 +136,11 @@ impl SelectBackend {
 
     /// Reports and disarms the descriptors for which select(2) fails as a whole.
     fn collect_closed(&mut self, ready: &mut ReadyList) {
-        let is_closed = |fd| fcntl_getfd(watched(fd)) == Err(Errno::BADF);
+        let is_closed = |watch: &Watch| fcntl_getfd(watch.fd) == Err(Errno::BADF);
         let closed: Vec<_> = self
             .watches
             .iter()
-            .filter(|(fd, watch)| watch.armed && is_closed(**fd))
+            .filter(|(_, watch)| watch.armed && is_closed(watch))
             .map(|(fd, watch)| (*fd, watch.token))
             .take(ready.capacity().get())
             .collect();
@@ -197,7 +199,7 @@ impl Backend for SelectBackend {
         mode != Mode::Edge
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
@@ -205,18 +207,22 @@ impl Backend for SelectBackend {
         mode: Mode,
     ) -> io::Result<()> {
         fcntl_getfd(fd)?;
-        self.arm(token, fd.as_raw_fd(), interest, mode);
+        // SAFETY: the caller promises that `fd` stays open until `unregister`, where the watch
+        // goes.
+        let fd = unsafe { borrowed(fd.as_raw_fd()) };
+        self.arm(token, fd, interest, mode);
         Ok(())
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.register(token, fd, interest, mode)
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.register(token, fd, interest, mode) }
     }
 
     fn unregister(&mut self, _token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -225,8 +231,8 @@ impl Backend for SelectBackend {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
-        match self.select_once(timeout) {
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        match self.select_once(until.timeout()) {
             Ok(()) => self.collect(ready),
             Err(Errno::BADF) => {
                 self.collect_closed(ready);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, ReadyList, Token};
+use selkie::selector::{Backend, ReadyList, Token, Until};
 use selkie::{Interest, Readiness};
 
 use super::chance::Chance;
@@ -96,18 +96,18 @@ impl Liar {
         Err(if self.chance.coin() { Errno::NOMEM } else { Errno::NOSPC }.into())
     }
 
-    /// A part of a timeout that is over soon.
-    fn part_of(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+    /// A part of a wait that is over soon.
+    fn part_of(&mut self, inner: &(impl Backend + ?Sized), until: Until) -> Until {
         let short = SHORT.mul_f64(self.chance.below(4) as f64 / 3.0);
-        Some(timeout.map_or(short, |timeout| timeout.min(short)))
+        until.at_most(short, || inner.now())
     }
 
     /// How long to wait in truth: while something is held back, no wait may last.
-    fn patience(&mut self, timeout: Option<Duration>) -> Option<Duration> {
-        if self.is_holding() || timeout != Some(Duration::ZERO) && self.tells(Lie::EndEarly) {
-            self.part_of(timeout)
+    fn patience(&mut self, inner: &(impl Backend + ?Sized), until: Until) -> Until {
+        if self.is_holding() || !until.is_now() && self.tells(Lie::EndEarly) {
+            self.part_of(inner, until)
         } else {
-            timeout
+            until
         }
     }
 
@@ -116,12 +116,12 @@ impl Liar {
         &mut self,
         inner: &mut (impl Backend + ?Sized),
         most: NonZeroUsize,
-        timeout: Option<Duration>,
+        until: Until,
     ) -> io::Result<()> {
         let due = self.held.iter().filter(|event| event.waits == 0).count();
         let Some(room) = NonZeroUsize::new(most.get().saturating_sub(due)) else { return Ok(()) };
         let mut found = ReadyList::new(room);
-        inner.wait(&mut found, timeout)?;
+        inner.wait(&mut found, until)?;
         for &(token, readiness) in found.as_slice() {
             let waits = self.delay(Lie::Hold);
             let known = self.held.iter_mut().find(|event| event.token == token);
@@ -234,19 +234,19 @@ impl Liar {
         &mut self,
         inner: &mut (impl Backend + ?Sized),
         ready: &mut ReadyList,
-        timeout: Option<Duration>,
+        until: Until,
     ) -> io::Result<()> {
         let most = ready.capacity();
         for (lie, error) in [(Lie::Fail, Errno::NOMEM), (Lie::Interrupt, Errno::INTR)] {
             if self.tells(lie) {
                 if self.chance.coin() {
-                    let part = self.part_of(timeout);
+                    let part = self.part_of(inner, until);
                     self.ask(inner, most, part)?;
                 }
                 return Err(error.into());
             }
         }
-        let patience = self.patience(timeout);
+        let patience = self.patience(inner, until);
         self.ask(inner, most, patience)?;
         self.tell(ready);
         Ok(())
@@ -254,20 +254,22 @@ impl Liar {
 }
 
 impl<B: Backend> Meddle<B> for Liar {
-    fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
         if self.tells(Lie::RefuseRegister) {
             return self.refuse();
         }
-        inner.register(watch.token, watch.fd, watch.interest, watch.mode)?;
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode)? };
         self.live.insert(watch.token, watch.interest);
         Ok(())
     }
 
-    fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
         if self.tells(Lie::RefuseModify) {
             return self.refuse();
         }
-        inner.modify(watch.token, watch.fd, watch.interest, watch.mode)?;
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { inner.modify(watch.token, watch.fd, watch.interest, watch.mode)? };
         self.live.insert(watch.token, watch.interest);
         Ok(())
     }
@@ -279,13 +281,8 @@ impl<B: Backend> Meddle<B> for Liar {
         inner.unregister(token, fd)
     }
 
-    fn wait(
-        &mut self,
-        inner: &mut B,
-        ready: &mut ReadyList,
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
-        let result = self.wait_with_lies(inner, ready, timeout);
+    fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        let result = self.wait_with_lies(inner, ready, until);
         let is_holding = self.is_holding();
         if let Some(descriptor) = &mut self.descriptor {
             descriptor.set(is_holding)?;

@@ -2,37 +2,38 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::Instant;
 
-use selkie::selector::{Backend, ReadyList, Token};
+use selkie::selector::{Backend, ReadyList, Token, Until};
 use selkie::{Interest, Mode, Notifier};
 
 /// What is done instead of asking `inner`. Every method asks it, if it is not overridden; a
 /// closure is a `wait` and nothing else.
 pub trait Meddle<B: Backend> {
+    fn now(&self, inner: &B) -> Instant {
+        inner.now()
+    }
+
     fn supports(&self, inner: &B, mode: Mode) -> bool {
         inner.supports(mode)
     }
 
-    fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
-        inner.register(watch.token, watch.fd, watch.interest, watch.mode)
+    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode) }
     }
 
-    fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
-        inner.modify(watch.token, watch.fd, watch.interest, watch.mode)
+    unsafe fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { inner.modify(watch.token, watch.fd, watch.interest, watch.mode) }
     }
 
     fn unregister(&mut self, inner: &mut B, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
         inner.unregister(token, fd)
     }
 
-    fn wait(
-        &mut self,
-        inner: &mut B,
-        ready: &mut ReadyList,
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
-        inner.wait(ready, timeout)
+    fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        inner.wait(ready, until)
     }
 
     fn notifier(&self, inner: &B) -> Notifier {
@@ -56,15 +57,10 @@ pub struct Watch<'fd> {
 impl<B, F> Meddle<B> for F
 where
     B: Backend,
-    F: FnMut(&mut B, &mut ReadyList, Option<Duration>) -> io::Result<()>,
+    F: FnMut(&mut B, &mut ReadyList, Until) -> io::Result<()>,
 {
-    fn wait(
-        &mut self,
-        inner: &mut B,
-        ready: &mut ReadyList,
-        timeout: Option<Duration>,
-    ) -> io::Result<()> {
-        self(inner, ready, timeout)
+    fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        self(inner, ready, until)
     }
 }
 
@@ -77,7 +73,7 @@ pub struct Wrapped<B, M> {
 impl<B, F> Wrapped<B, F>
 where
     B: Backend,
-    F: FnMut(&mut B, &mut ReadyList, Option<Duration>) -> io::Result<()>,
+    F: FnMut(&mut B, &mut ReadyList, Until) -> io::Result<()>,
 {
     /// With a `wait` that is a closure, which is given `inner`.
     pub fn new(inner: B, wait: F) -> Self {
@@ -90,6 +86,10 @@ impl<B: Backend, M: Meddle<B>> Backend for Wrapped<B, M> {
         self.inner.name()
     }
 
+    fn now(&self) -> Instant {
+        self.meddler.now(&self.inner)
+    }
+
     fn supports(&self, mode: Mode) -> bool {
         self.meddler.supports(&self.inner, mode)
     }
@@ -98,32 +98,34 @@ impl<B: Backend, M: Meddle<B>> Backend for Wrapped<B, M> {
         self.inner.reports_read_closed()
     }
 
-    fn register(
+    unsafe fn register(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.meddler.register(&mut self.inner, Watch { token, fd, interest, mode })
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { self.meddler.register(&mut self.inner, Watch { token, fd, interest, mode }) }
     }
 
-    fn modify(
+    unsafe fn modify(
         &mut self,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.meddler.modify(&mut self.inner, Watch { token, fd, interest, mode })
+        // SAFETY: it is the caller's promise, handed on.
+        unsafe { self.meddler.modify(&mut self.inner, Watch { token, fd, interest, mode }) }
     }
 
     fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.meddler.unregister(&mut self.inner, token, fd)
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, timeout: Option<Duration>) -> io::Result<()> {
-        self.meddler.wait(&mut self.inner, ready, timeout)
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        self.meddler.wait(&mut self.inner, ready, until)
     }
 
     fn notifier(&self) -> Notifier {
