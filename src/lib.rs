@@ -14,6 +14,8 @@ pub mod net;
 mod reactor;
 mod runtime;
 pub mod selector;
+#[cfg(feature = "signal")]
+pub mod signal;
 mod sync;
 mod sys;
 pub mod time;
