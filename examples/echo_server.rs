@@ -2,8 +2,9 @@
 //!
 //! Run it with `cargo run --example echo_server -- [ADDR]`, where ADDR is 127.0.0.1:9999 if not
 //! given, and `cargo run --example echo_client` in another terminal. It prints
-//! `starting up on 127.0.0.1 port 9999` and serves until it is ended; what ends one connection
-//! early, or keeps it from being accepted, is told on standard error and leaves the others alone.
+//! `starting up on 127.0.0.1 port 9999` and serves until Ctrl-C or SIGTERM comes, when it prints
+//! `SIGINT: shutting down` and closes all connections; what ends one of them early, or keeps it
+//! from being accepted, is told on standard error and leaves the others alone.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,18 +12,23 @@ use std::process::ExitCode;
 
 use futures::StreamExt;
 use selkie::Async;
+use selkie::signal::{SIGINT, SIGTERM, Signals};
 
 async fn serve(address: SocketAddr) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(address)?;
     let address = listener.get_ref().local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
     // When descriptors run out, it yields that error once, and rests until there are some again.
-    let mut incoming = listener.incoming();
+    let mut incoming = listener.incoming().take_until(signals.next());
     while let Some(accepted) = incoming.next().await {
         match accepted {
             Ok((stream, peer)) => selkie::spawn(converse(stream, peer)).detach(),
             Err(error) => eprintln!("cannot accept: {error} (see `ulimit -n`)"),
         }
+    }
+    if let Some(Some(signal)) = incoming.take_result() {
+        println!("{}: shutting down", signal?);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::AsyncWriteExt;
+use rustix::process::Signal;
 use selkie::{Async, timeout};
 
 use super::client::{assert_echoes, connect, reset};
@@ -23,6 +24,22 @@ fn a_reset_by_one_client_is_told_and_leaves_the_others_alone() {
     assert!(told.contains(&name) && told.contains("reset"), "{told}");
     assert_echoes(&other, b"after the reset");
     assert_echoes(&connect(address), b"a new client");
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_the_server_cleanly() {
+    for (signal, name) in [(Signal::INT, "SIGINT"), (Signal::TERM, "SIGTERM")] {
+        let mut server = Program::example("echo_server", &["127.0.0.1:0"]);
+        let address = server.address();
+        let client = connect(address);
+        assert_echoes(&client, b"before the signal");
+        server.signal(signal);
+        let server = server.end();
+        assert!(server.status.success(), "{}", server.status);
+        assert_eq!(server.out.last().unwrap(), &format!("{name}: shutting down"));
+        assert_eq!(server.err, [""; 0]);
+        assert_eq!((&client).read(&mut [0; 1]).unwrap(), 0, "the connection is closed");
+    }
 }
 
 #[test]

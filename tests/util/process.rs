@@ -12,6 +12,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// For anything that takes a moment on an idle machine, so that a busy one fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -137,6 +139,11 @@ impl Program {
             std::mem::take(&mut self.lines).into_iter().partition(|(from, _)| *from == Stream::Out);
         let texts = |lines: Vec<(_, String)>| lines.into_iter().map(|(_, line)| line).collect();
         Ended { status, out: texts(out), err: texts(err) }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// How many threads it has at the moment.
