@@ -18,6 +18,7 @@ pub mod selector;
 pub mod signal;
 mod sync;
 mod sys;
+pub mod task;
 pub mod time;
 mod timers;
 
@@ -33,4 +34,5 @@ pub use selector::{
 };
 #[cfg(target_os = "linux")]
 pub use selector::{EpollSelector, PollSelector, SelectSelector};
+pub use task::{Cancel, TaskGroup};
 pub use time::{Timer, interval, sleep, sleep_until, timeout};

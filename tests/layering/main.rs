@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime"],
     &["io"],
     &["net", "time"],
+    &["task"],
     &["process", "signal"],
     &["guide"],
 ];

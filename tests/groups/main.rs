@@ -1,0 +1,14 @@
+//! Groups of tasks, and the token that asks them to end.
+
+#[path = "../util/backends.rs"]
+mod backends;
+#[path = "../util/liar/mod.rs"]
+mod liar;
+#[path = "../util/runtime.rs"]
+mod util;
+
+mod cancel;
+mod group;
+mod memory;
+mod panics;
+mod shutdown;
