@@ -9,7 +9,7 @@ compile_error!(
 mod executor;
 pub mod guide;
 mod interest;
-mod io;
+pub mod io;
 pub mod net;
 mod reactor;
 mod runtime;

@@ -4,6 +4,7 @@
 
 mod operation;
 mod registration;
+mod standard;
 mod stream;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::operation::Operation;
 use self::registration::Registration;
+pub use self::standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 use crate::reactor::Direction;
 
 /// Async I/O on a `T` with a descriptor: a socket, a pipe, a selector, anything that can be

@@ -1,27 +1,24 @@
 //! What is no socket: pipes, terminals, counters and clocks with a descriptor. A read of these
 //! that returns little does not mean that there is no more.
 
-use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
-use rustix::fs::{MemfdFlags, OFlags, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
 use selkie::{Async, yield_now};
 
+use crate::terminal::terminal;
 use crate::util::{Stepped, Watcher, pipe, refuses_regular_files, run, wait_in_kernel};
 
 fn read(io: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
@@ -140,20 +137,6 @@ fn a_timerfd_ticks() {
             ticks += u64::from_ne_bytes(count);
         }
     });
-}
-
-/// Both ends of a new terminal in its usual, canonical mode.
-fn terminal() -> (File, File) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let noctty = OFlags::NOCTTY.bits().try_into().unwrap();
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(noctty);
-    let slave = options.open(OsStr::from_bytes(name.to_bytes())).unwrap();
-    (master.into(), slave)
 }
 
 #[test]

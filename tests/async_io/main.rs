@@ -32,5 +32,7 @@ mod waiting;
 mod child;
 #[path = "../util/liar/mod.rs"]
 mod liar;
+#[path = "../util/terminal.rs"]
+mod terminal;
 #[path = "../util/async_io.rs"]
 mod util;

@@ -22,9 +22,17 @@ pub fn command<F: Fn()>(_test: &F) -> Command {
 /// Runs `test` in a process of its own, and insists that it passes.
 #[track_caller]
 pub fn alone(test: impl Fn()) {
-    match child::role() {
-        Some(_) => test(),
-        None => drop(child::run(&mut command(&test))),
+    alone_and(test, || ());
+}
+
+/// As [`alone`], with `after` at the end of the test, in its process.
+#[track_caller]
+pub fn alone_and(test: impl Fn(), after: impl FnOnce()) {
+    if child::role().is_some() {
+        test();
+        after();
+    } else {
+        child::run(&mut command(&test));
     }
 }
 
