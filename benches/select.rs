@@ -1,4 +1,5 @@
-//! What one `select` costs, per back end: 1, 100 and 10,000 registered, 1, 10 and 100 % ready.
+//! What one `select` costs, per back end: 1, 100 and 10,000 registered, 1, 10 and 100 % ready. And
+//! what it costs to unregister while a thousand filled buffers are alive, relative to one.
 //!
 //! Run it with `cargo bench --bench select`, or `cargo bench --bench select -- '100 registered'`.
 //! It shows the time of one select and a walk over what it found, and, as ratios to epoll, what a
@@ -89,6 +90,40 @@ fn compare(bench: &mut Bench, registered: usize, ready: usize) -> io::Result<()>
     Ok(())
 }
 
+/// How many keys each buffer holds, beside the one that comes and goes.
+const OTHERS_READY: usize = 100;
+
+/// A source comes and goes, while so many buffers are alive, with many others in each.
+fn come_and_go(buffers: usize) -> io::Result<impl FnMut(u64) -> Duration> {
+    let sources = Sources::new(OTHERS_READY + 1, OTHERS_READY + 1)?;
+    let Crowd { mut selector, .. } = Crowd::new(BackendKind::DEFAULT.open()?, &sources)?;
+    let room = NonZeroUsize::new(OTHERS_READY + 1).unwrap_or(NonZeroUsize::MIN);
+    let mut filled: Vec<_> = (0..buffers).map(|_| Events::with_capacity(room)).collect();
+    for events in &mut filled {
+        selector.select(events, Some(Duration::ZERO))?;
+    }
+    let mut key = selector.key_of(&sources.all[0]).expect("it is registered");
+    Ok(move |iterations| {
+        cpu_time(|| {
+            for _ in 0..iterations {
+                let registration = selector.unregister(key).expect("it is registered");
+                let again = selector.register(registration.source, Interest::READ, 0);
+                key = again.expect("it was registered before");
+            }
+            assert!(filled.iter().all(|events| events.len() == OTHERS_READY + 1));
+        })
+    })
+}
+
+fn unregister(bench: &mut Bench) -> io::Result<()> {
+    let mut sides = Sides::new("unregister and register, live buffers");
+    for buffers in [1, 1_000] {
+        sides.add(buffers, come_and_go(buffers)?);
+    }
+    bench.run(sides);
+    Ok(())
+}
+
 fn main() -> io::Result<()> {
     let mut bench = Bench::from_args();
     for (registered, percents) in [(1, &[100][..]), (100, &[1, 10, 100]), (10_000, &[1, 10, 100])] {
@@ -96,6 +131,7 @@ fn main() -> io::Result<()> {
             compare(&mut bench, registered, registered * percent / 100)?;
         }
     }
+    unregister(&mut bench)?;
     bench.finish();
     Ok(())
 }
