@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use slotmap::{DefaultKey, Key as _, KeyData};
-
 use crate::interest::Interest;
 
 /// When a registration is reported.
@@ -50,15 +48,16 @@ impl Key {
         Self { selector, token }
     }
 
-    /// The slot that this key names, if it is a key of `selector`.
-    pub(super) fn slot_in(self, selector: SelectorId) -> Option<DefaultKey> {
-        (self.selector == selector).then(|| self.token.slot())
+    /// The token that this key names, if it is a key of `selector`.
+    pub(super) fn token_in(self, selector: SelectorId) -> Option<Token> {
+        (self.selector == selector).then_some(self.token)
     }
 }
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({:?}@{:08x})", self.token.slot().data(), self.selector.0 as u32)
+        let Self { selector: SelectorId(selector), token } = self;
+        write!(f, "Key({}v{}@{:08x})", token.index(), token.version(), *selector as u32)
     }
 }
 
@@ -83,12 +82,18 @@ impl Token {
     /// For a back end's own use (its notifier): never the token of a registration.
     pub const RESERVED: Self = Self(u64::MAX);
 
-    pub(super) fn of(slot: DefaultKey) -> Self {
-        Self(slot.data().as_ffi())
+    pub(super) const fn new(index: u32, version: u32) -> Self {
+        Self((version as u64) << 32 | index as u64)
     }
 
-    pub(super) fn slot(self) -> DefaultKey {
-        KeyData::from_ffi(self.0).into()
+    /// The slot of the registration.
+    pub(super) const fn index(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Which of the registrations that the slot has had, never zero.
+    pub(super) const fn version(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 
     /// The bits, to hand to the system.
@@ -137,12 +142,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reserved_token_is_no_registration() {
-        let mut slots = slotmap::SlotMap::<DefaultKey, ()>::new();
-        let slot = slots.insert(());
-        assert_eq!(Token::of(slot).slot(), slot);
-        assert_ne!(Token::of(slot), Token::RESERVED);
-        assert!(slots.get(Token::RESERVED.slot()).is_none());
+    fn a_token_is_its_slot_and_its_version() {
+        let token = Token::new(7, 3);
+        assert_eq!((token.index(), token.version()), (7, 3));
+        assert_eq!(Token::from_bits(token.to_bits()), token);
+        assert_eq!(format!("{:?}", Key::new(SelectorId(0xabc), token)), "Key(7v3@00000abc)");
     }
 
     #[test]
@@ -150,6 +154,7 @@ mod tests {
         let token = Token::from_bits(1 << 32 | 1);
         let [one, other] = [SelectorId::random(), SelectorId::random()];
         assert_ne!(Key::new(one, token), Key::new(other, token));
-        assert_eq!(Key::new(one, token).slot_in(other), None);
+        assert_eq!(Key::new(one, token).token_in(other), None);
+        assert_eq!(Key::new(one, token).token_in(one), Some(token));
     }
 }

@@ -5,13 +5,13 @@ use std::ops::Index;
 
 use super::Selector;
 use super::error;
-use super::key::{Key, SelectorKey, Token};
+use super::key::{Key, SelectorKey};
 use crate::sys::{AsFd, AsRawFd, RawFd};
 
 impl<S, D, B> Selector<S, D, B> {
     /// The registration that `key` names, if it is one of this selector.
     pub fn get(&self, key: Key) -> Option<&SelectorKey<S, D>> {
-        self.entries.get(key.slot_in(self.id)?).map(|entry| &entry.key)
+        self.entries.get(key.token_in(self.id)?).map(|entry| &entry.key)
     }
 
     /// The data of the registration that `key` names, to change it.
@@ -19,7 +19,7 @@ impl<S, D, B> Selector<S, D, B> {
     /// There is no `&mut` to the source: who could swap it would leave the system watching a
     /// descriptor that nobody owns.
     pub fn data_mut(&mut self, key: Key) -> Option<&mut D> {
-        self.entries.get_mut(key.slot_in(self.id)?).map(|entry| &mut entry.key.data)
+        self.entries.get_mut(key.token_in(self.id)?).map(|entry| &mut entry.key.data)
     }
 
     /// The key under which a descriptor is registered: Python's `get_key(fileobj)`.
@@ -32,14 +32,13 @@ impl<S, D, B> Selector<S, D, B> {
     /// For whoever has the number alone, such as a language binding, or has closed the descriptor
     /// too early.
     pub fn key_of_raw(&self, fd: RawFd) -> Option<Key> {
-        let slot = self.by_fd.get(&fd)?;
-        Some(Key::new(self.id, Token::of(*slot)))
+        let token = self.by_fd.get(&fd)?;
+        Some(Key::new(self.id, *token))
     }
 
     /// All registrations, in no particular order: Python's `get_map()`.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &SelectorKey<S, D>)> {
-        let key = |slot| Key::new(self.id, Token::of(slot));
-        self.entries.iter().map(move |(slot, entry)| (key(slot), &entry.key))
+        self.entries.iter().map(|(token, entry)| (Key::new(self.id, token), &entry.key))
     }
 
     /// How many sources are registered.
@@ -49,14 +48,14 @@ impl<S, D, B> Selector<S, D, B> {
 
     /// True if no source is registered.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Closes the selector and gives all sources and data back.
     pub fn into_registrations(self) -> impl Iterator<Item = SelectorKey<S, D>> {
         // The back end goes first: nothing is watched when the sources come out.
         drop(self.backend);
-        self.entries.into_iter().map(|(_, entry)| entry.key)
+        self.entries.into_values().map(|entry| entry.key)
     }
 
     /// What asks the system.

@@ -25,9 +25,11 @@ mod backend;
 mod error;
 mod events;
 mod key;
+mod liveness;
 mod lookup;
 mod notifier;
 mod select;
+mod slots;
 mod until;
 
 use std::collections::HashMap;
@@ -36,8 +38,6 @@ use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
-
-use slotmap::{DefaultKey, SlotMap};
 
 pub use backend::{Backend, BackendKind, Open, PollingBackend, ReadyList, Token, UnknownBackend};
 #[cfg(target_os = "linux")]
@@ -50,8 +50,9 @@ pub use until::Until;
 
 use crate::interest::Interest;
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd, borrowed};
-use events::Batch;
 use key::SelectorId;
+use liveness::Liveness;
+use slots::Slots;
 
 /// The selector for this system: epoll on Linux, else the `polling` crate, unless the
 /// environment variable `SELKIE_BACKEND` names another; see [`BackendKind`].
@@ -105,10 +106,10 @@ pub type KqueueSelector<S, D = ()> = Selector<S, D, PollingBackend>;
 pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
     backend: B,
     id: SelectorId,
-    entries: SlotMap<DefaultKey, Entry<S, D>>,
-    by_fd: HashMap<RawFd, DefaultKey>,
-    /// The batches that are perhaps being walked; that of the last select is the last one.
-    batches: Vec<Arc<Batch>>,
+    entries: Slots<Entry<S, D>>,
+    by_fd: HashMap<RawFd, Token>,
+    /// Which entries there are, for the batches that are being walked.
+    liveness: Arc<Liveness>,
     kernel_set: KernelSet,
     last_wait: WaitNumber,
 }
@@ -171,9 +172,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         Self {
             backend,
             id: SelectorId::random(),
-            entries: SlotMap::new(),
+            entries: Slots::new(),
             by_fd: HashMap::new(),
-            batches: Vec::new(),
+            liveness: Arc::new(Liveness::new()),
             kernel_set: KernelSet::InStep,
             last_wait: WaitNumber(NonZeroU64::MIN),
         }
@@ -223,17 +224,17 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             return Err(RegisterError::new(error, source, data));
         }
         let key = SelectorKey { source, interest, mode, data };
-        let slot = self.entries.insert(Entry { key, fd, fired_in: None, position: usize::MAX });
-        let token = Token::of(slot);
+        let token = self.entries.insert(Entry { key, fd, fired_in: None, position: usize::MAX });
         // SAFETY: `fd` is open while the entry is there, and that goes only with or after the
         // registration.
         if let Err(cause) = unsafe { self.backend.register(token, fd, interest, mode) }
-            && let Some(Entry { key, .. }) = self.entries.remove(slot)
+            && let Some(Entry { key, .. }) = self.entries.remove(token)
         {
             let error = error::refused(number, self.backend.name(), cause);
             return Err(RegisterError::new(error, key.source, key.data));
         }
-        self.by_fd.insert(number, slot);
+        self.by_fd.insert(number, token);
+        self.liveness.begin(token);
         Ok(Key::new(self.id, token))
     }
 
@@ -244,7 +245,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// The registration is as it was then. The kind is `NotFound` for a key that is not
     /// registered here, else as for [`register`](Self::register).
     pub fn modify(&mut self, key: Key, interest: Interest) -> io::Result<()> {
-        let mode = self.entry(key)?.key.mode;
+        let mode = self.entry(key)?.1.key.mode;
         self.modify_with_mode(key, interest, mode)
     }
 
@@ -253,15 +254,13 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// # Errors
     /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
     pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
-        let Entry { key: old, fd, fired_in, .. } = self.entry(key)?;
-        let unchanged = (old.interest, old.mode) == (interest, mode);
-        let (fd, armed) = (*fd, fired_in.is_none());
+        let (token, entry) = self.entry(key)?;
+        let unchanged = (entry.key.interest, entry.key.mode) == (interest, mode);
+        let (fd, armed) = (entry.fd, entry.fired_in.is_none());
         self.check(fd.as_raw_fd(), interest, mode)?;
         if unchanged && mode == Mode::Level {
             return Ok(());
         }
-        let slot = self.slot(key)?;
-        let token = Token::of(slot);
         // SAFETY: the entry is there, so its descriptor is open.
         let result = match unsafe { self.backend.modify(token, fd, interest, mode) } {
             // A oneshot that had fired when the set was made anew. What is armed and yet unknown
@@ -277,10 +276,11 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             result => result,
         };
         result.map_err(|cause| error::refused(fd.as_raw_fd(), self.backend.name(), cause))?;
-        let entry = &mut self.entries[slot];
-        entry.fired_in = None;
-        entry.key.interest = interest;
-        entry.key.mode = mode;
+        if let Some(entry) = self.entries.get_mut(token) {
+            entry.fired_in = None;
+            entry.key.interest = interest;
+            entry.key.mode = mode;
+        }
         Ok(())
     }
 
@@ -291,14 +291,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// # Errors
     /// Of kind `NotFound` for a key that is not registered here.
     pub fn unregister(&mut self, key: Key) -> io::Result<SelectorKey<S, D>> {
-        let slot = self.slot(key)?;
-        let entry = self.entries.remove(slot).ok_or_else(|| error::not_registered(key))?;
-        let token = Token::of(slot);
+        let token = key.token_in(self.id).ok_or_else(|| error::not_registered(key))?;
+        let entry = self.entries.remove(token).ok_or_else(|| error::not_registered(key))?;
         self.by_fd.remove(&entry.fd.as_raw_fd());
-        if let Some((last, older)) = self.batches.split_last() {
-            last.strike(self.id, token, entry.position);
-            older.iter().for_each(|batch| batch.strike_wherever(self.id, token));
-        }
+        self.liveness.end(token);
         // An error means that the descriptor was closed too early. The caller gets the source
         // back all the same; what the kernel may have kept is dealt with when it shows.
         if self.backend.unregister(token, entry.fd).is_err() {
@@ -326,14 +322,9 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
 }
 
 impl<S, D, B> Selector<S, D, B> {
-    fn slot(&self, key: Key) -> io::Result<DefaultKey> {
-        key.slot_in(self.id)
-            .filter(|slot| self.entries.contains_key(*slot))
-            .ok_or_else(|| error::not_registered(key))
-    }
-
-    fn entry(&self, key: Key) -> io::Result<&Entry<S, D>> {
-        Ok(&self.entries[self.slot(key)?])
+    fn entry(&self, key: Key) -> io::Result<(Token, &Entry<S, D>)> {
+        let entry = |token| Some((token, self.entries.get(token)?));
+        key.token_in(self.id).and_then(entry).ok_or_else(|| error::not_registered(key))
     }
 }
 
@@ -371,6 +362,3 @@ impl<S, D, B: Backend> fmt::Debug for Selector<S, D, B> {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

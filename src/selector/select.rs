@@ -3,7 +3,6 @@
 //! a system's set that reports what nobody can name any more is made anew.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::{Backend, ReadyList};
@@ -51,10 +50,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         events: &'e mut Events,
         until: Until,
     ) -> io::Result<Iter<'e>> {
-        self.follow(&events.batch);
-        let Events { batch, ready } = events;
-        self.select_into(ready, until, |token, entry, readiness| {
-            entry.position = batch.push(token, readiness, entry.position);
+        self.select_into(events, until, |batch, token, entry, readiness| {
+            entry.position = batch.add(token, readiness, entry.position);
         })?;
         Ok(events.iter())
     }
@@ -93,8 +90,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         mut each: impl FnMut(Key, &S, &mut D, Readiness),
     ) -> io::Result<()> {
         let id = self.id;
-        events.batch.start(id);
-        self.select_into(&mut events.ready, until, |token, entry, readiness| {
+        self.select_into(events, until, |_, token, entry, readiness| {
             let SelectorKey { source, data, .. } = &mut entry.key;
             each(Key::new(id, token), source, data, readiness);
         })
@@ -109,24 +105,33 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     #[inline]
     fn select_into(
         &mut self,
-        ready: &mut ReadyList,
+        events: &mut Events,
         mut until: Until,
-        mut found: impl FnMut(Token, &mut Entry<S, D>, Readiness),
+        mut found: impl FnMut(&mut Batch<'_>, Token, &mut Entry<S, D>, Readiness),
     ) -> io::Result<()> {
+        events.begin(self.id, &self.liveness);
         if self.kernel_set == KernelSet::Incomplete {
             self.register_all_anew()?;
         }
         loop {
-            ready.clear();
-            match self.backend.wait(ready, until) {
+            events.ready.clear();
+            match self.backend.wait(&mut events.ready, until) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                     until = until.seen_at(|| self.backend.now());
                     continue;
                 }
-                result => result?,
+                Err(error) => {
+                    events.ready.clear();
+                    return Err(error);
+                }
+                Ok(()) => {}
             }
-            let delivered = self.deliver(ready, &mut found);
-            if delivered.any || ready.is_notified() {
+            let is_full = events.ready.is_full();
+            let delivered = self.deliver(&mut events.ready, &mut found);
+            if is_full {
+                events.grow();
+            }
+            if delivered.any || events.is_notified() {
                 return Ok(());
             }
             if delivered.orphans && self.kernel_set == KernelSet::MayHaveOrphans {
@@ -141,35 +146,22 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         }
     }
 
-    /// Makes `batch` the one that this select fills and that unregistering strikes keys out of.
-    ///
-    /// Others stay followed while somebody has them: a loop body may select into another buffer
-    /// and go on with the walk that it is part of.
-    fn follow(&mut self, batch: &Arc<Batch>) {
-        batch.start(self.id);
-        if self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
-            return;
-        }
-        let is_held = |batch: &Arc<Batch>| Arc::strong_count(batch) > 1;
-        self.batches.retain(|other| {
-            !Arc::ptr_eq(other, batch) && is_held(other) && other.owner() == self.id
-        });
-        self.batches.push(Arc::clone(batch));
-    }
-
-    /// Hands on what the back end found: tokens become entries, stale ones are dropped, and the
-    /// rest is masked by the interest.
+    /// Hands on what the back end found: tokens become entries, stale ones are dropped, and what
+    /// is left is masked by the interest. `ready` holds then what `found` has added to the batch.
     #[inline]
     fn deliver(
         &mut self,
-        ready: &ReadyList,
-        found: &mut impl FnMut(Token, &mut Entry<S, D>, Readiness),
+        ready: &mut ReadyList,
+        found: &mut impl FnMut(&mut Batch<'_>, Token, &mut Entry<S, D>, Readiness),
     ) -> Delivered {
         let wait = WaitNumber(self.last_wait.0.saturating_add(1));
         self.last_wait = wait;
         let mut delivered = Delivered::default();
-        for &(token, readiness) in ready.as_slice() {
-            let Some(entry) = self.entries.get_mut(token.slot()) else {
+        let count = ready.len();
+        let mut batch = Batch::new(ready.as_mut_slice());
+        for index in 0..count {
+            let (token, readiness) = batch.found(index);
+            let Some(entry) = self.entries.get_mut(token) else {
                 delivered.orphans = true;
                 continue;
             };
@@ -178,8 +170,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 continue;
             }
             delivered.any = true;
-            found(token, entry, readiness);
+            found(&mut batch, token, entry, readiness);
         }
+        let reported = batch.len();
+        ready.truncate(reported);
         delivered
     }
 
@@ -187,10 +181,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     fn register_all_anew(&mut self) -> io::Result<()> {
         self.backend.reset()?;
         self.kernel_set = KernelSet::Incomplete;
-        for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.fired_in.is_none()) {
+        for (token, entry) in self.entries.iter().filter(|(_, entry)| entry.fired_in.is_none()) {
             let SelectorKey { interest, mode, .. } = entry.key;
             // SAFETY: the entry is there, so its descriptor is open.
-            match unsafe { self.backend.register(Token::of(slot), entry.fd, interest, mode) } {
+            match unsafe { self.backend.register(token, entry.fd, interest, mode) } {
                 // Closed behind our back as well: silent from now on, as epoll has it.
                 Err(error)
                     if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {}

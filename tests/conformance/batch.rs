@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use selkie::selector::Backend;
@@ -30,6 +32,8 @@ on_every_back_end! {
     a_small_batch_gives_every_key_its_turn,
     a_small_batch_gives_a_late_key_its_turn,
     no_batch_is_larger_than_its_capacity,
+    a_capacity_that_was_asked_for_does_not_grow,
+    what_one_selector_finds_is_not_struck_out_by_another_on_its_thread,
     a_key_that_stood_behind_the_end_of_a_smaller_batch_can_be_unregistered,
 }
 
@@ -325,6 +329,40 @@ fn no_batch_is_larger_than_its_capacity<T: Subject>() {
         assert!((1..=capacity.min(8)).contains(&found), "{found} in a batch of {capacity}");
     }
     assert_eq!(ready_now(&mut selector).len(), 8);
+}
+
+fn a_capacity_that_was_asked_for_does_not_grow<T: Subject>() {
+    let (mut selector, _keys, _peers) = all_ready::<T>(4);
+    let mut events = buffer(2);
+    for _ in 0..4 {
+        assert!(selector.select(&mut events, Some(DEADLINE)).unwrap().count() <= 2);
+        assert_eq!(events.capacity().get(), 2);
+    }
+}
+
+/// The buffer goes from the one to the other, which has the same slots.
+fn what_one_selector_finds_is_not_struck_out_by_another_on_its_thread<T: Subject>() {
+    let (mut one, mut ones_keys, _peers) = all_ready::<T>(8);
+    let (sender, receiver) = mpsc::channel::<Events>();
+    let other = thread::spawn(move || {
+        let (mut other, others_keys, _peers) = all_ready::<T>(8);
+        for mut events in receiver {
+            let found = other.select(&mut events, Some(DEADLINE)).unwrap().count();
+            assert_eq!(found, others_keys.len());
+            assert_eq!(events.iter().count(), others_keys.len());
+        }
+    });
+    for _ in 0..50 {
+        let mut events = Events::new();
+        assert_eq!(one.select(&mut events, Some(DEADLINE)).unwrap().count(), ones_keys.len());
+        sender.send(events).unwrap();
+        for key in &mut ones_keys {
+            let (source, data) = one.unregister(*key).unwrap().into_parts();
+            *key = one.register(source, Interest::READ, data).unwrap();
+        }
+    }
+    drop(sender);
+    other.join().unwrap();
 }
 
 fn a_key_that_stood_behind_the_end_of_a_smaller_batch_can_be_unregistered<T: Subject>() {

@@ -47,7 +47,7 @@ impl<B: Backend> Meddle<B> for Clock {
             return Err(io::ErrorKind::Interrupted.into());
         }
         inner.wait(ready, Until::Now)?;
-        if ready.as_slice().is_empty() && !ready.is_notified() {
+        if ready.is_empty() && !ready.is_notified() {
             self.0.now.set(self.0.now.get() + timeout.expect("not for ever, it would be"));
         }
         Ok(())

@@ -56,6 +56,7 @@ fn every_seventh_is_found_once<B: Backend>(
     for number in &expected {
         peers[*number].write_all(b"!").unwrap();
     }
+    all_are_told_by_one_select(selector, expected.len());
     let (start, mut events, mut found) = (Instant::now(), Events::new(), BTreeSet::new());
     while found.len() < expected.len() {
         assert!(start.elapsed() < DEADLINE, "{} of {} found", found.len(), expected.len());
@@ -67,6 +68,17 @@ fn every_seventh_is_found_once<B: Backend>(
         }
     }
     assert_eq!(found, expected);
+}
+
+/// By the first or, once the buffer has grown, by one of the next.
+fn all_are_told_by_one_select<B: Backend>(
+    selector: &mut Selector<UnixStream, usize, B>,
+    ready: usize,
+) {
+    let (start, mut events) = (Instant::now(), Events::new());
+    while selector.select(&mut events, Some(DEADLINE)).unwrap().count() < ready {
+        assert!(start.elapsed() < DEADLINE, "at most {} of {ready}", events.capacity());
+    }
 }
 
 /// The even ones; then the odd ones as they are reported.

@@ -6,12 +6,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use selkie::selector::Backend;
+use rustix::event::PollFlags;
+use selkie::selector::{Backend, ReadyList, Token};
 use selkie::{Events, Interest, Mode, Notifier, Readiness, Selector};
+use socket2::SockRef;
 
 use crate::liar;
+use crate::util::sockets::wait_in_kernel;
 use crate::util::{DEADLINE, SILENCE, Subject, Wrapped, assert_silent, on_every_back_end};
-use crate::util::{ready_now, ready_unix_pair, unix_pair};
+use crate::util::{ready_now, ready_unix_pair, tcp_pair, unix_pair};
 
 on_every_back_end! {
     a_notification_from_another_thread_ends_a_blocked_select,
@@ -21,6 +24,9 @@ on_every_back_end! {
     a_zero_timeout_takes_a_notification,
     ready_keys_are_reported_beside_a_notification,
     a_notification_is_not_lost_when_the_batch_is_full,
+    a_notification_beside_an_event_of_nobody_ends_the_select,
+    a_notification_beside_an_event_that_is_masked_ends_the_select,
+    an_empty_batch_tells_a_notification_from_a_timeout,
     no_notification_of_many_threads_is_lost,
     a_notification_between_two_threads_carries_what_was_written,
     notifying_after_the_selector_is_gone_does_nothing,
@@ -35,7 +41,7 @@ fn expect_notification<B: Backend>(selector: &mut Selector<UnixStream, (), B>) {
     let start = Instant::now();
     let mut events = Events::new();
     assert_eq!(selector.select(&mut events, Some(2 * DEADLINE)).unwrap().count(), 0);
-    assert!(events.is_empty());
+    assert!(events.is_empty() && events.is_notified());
     assert!(start.elapsed() < DEADLINE, "the notification was lost");
 }
 
@@ -139,6 +145,60 @@ fn a_notification_is_not_lost_when_the_batch_is_full<T: Subject>() {
     assert_silent(&mut selector);
     notifier.notify().unwrap();
     expect_notification(&mut selector);
+}
+
+/// In the wait that has the notification, and in no other, which could make up for it.
+fn a_notification_beside_an_event_of_nobody_ends_the_select<T: Subject>() {
+    let _truth = liar::no_lies("this lie is the test's own");
+    let wait = |inner: &mut T::Backend, ready: &mut ReadyList, until| {
+        inner.wait(ready, until)?;
+        if ready.is_notified() {
+            ready.push(Token::from_bits(0), Readiness::READ);
+        }
+        Ok(())
+    };
+    let mut selector = Selector::with_backend(Wrapped::new(T::open(), wait));
+    let (source, _peer) = unix_pair();
+    selector.register(source, Interest::READ, ()).unwrap();
+    for _ in 0..2 {
+        selector.notifier().notify().unwrap();
+        expect_notification(&mut selector);
+    }
+}
+
+/// Out-of-band data is readable to the `polling` crate, but not to a READ interest.
+fn a_notification_beside_an_event_that_is_masked_ends_the_select<T: Subject>() {
+    for mode in [Mode::Level, Mode::Oneshot] {
+        let mut selector = T::selector();
+        let (source, peer) = tcp_pair();
+        SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+        wait_in_kernel(&source, PollFlags::PRI);
+        selector.register_with_mode(source, Interest::READ, mode, ()).unwrap();
+        selector.notifier().notify().unwrap();
+        let (start, mut events) = (Instant::now(), Events::new());
+        assert_eq!(selector.select(&mut events, Some(2 * DEADLINE)).unwrap().count(), 0);
+        assert!(start.elapsed() < DEADLINE, "the notification was lost");
+        assert!(events.is_notified());
+    }
+}
+
+fn an_empty_batch_tells_a_notification_from_a_timeout<T: Subject>() {
+    let mut selector = T::selector();
+    let (source, _peer) = unix_pair();
+    selector.register(source, Interest::READ, ()).unwrap();
+    let mut events = Events::new();
+    for _ in 0..2 {
+        selector.notifier().notify().unwrap();
+        assert_eq!(selector.select(&mut events, Some(DEADLINE)).unwrap().count(), 0);
+        assert!(events.is_empty() && events.is_notified());
+        assert_eq!(selector.select(&mut events, Some(Duration::ZERO)).unwrap().count(), 0);
+        assert!(events.is_empty() && !events.is_notified());
+        selector.notifier().notify().unwrap();
+        selector.select_each(&mut events, Some(DEADLINE), |_, _, (), _| panic!("idle")).unwrap();
+        assert!(events.is_notified());
+        selector.select_each(&mut events, Some(SILENCE), |_, _, (), _| panic!("idle")).unwrap();
+        assert!(!events.is_notified());
+    }
 }
 
 /// Each thread notifies again only after its last one was seen, so one that is lost is missed.

@@ -105,9 +105,9 @@ fn waits_that_are_interrupted_are_begun_again<T: Subject>() {
 fn tokens_that_are_repeated_are_one_event<T: Subject>() {
     let mut selector = lying::<T, _>(|inner, ready, until| {
         inner.wait(ready, until)?;
-        let told = std::mem::take(ready.as_mut_vec());
+        let told: Vec<_> = ready.drain().collect();
         for (token, readiness) in [told.clone(), told].concat() {
-            ready.as_mut_vec().extend(readiness.iter().map(|one| (token, one)));
+            readiness.iter().for_each(|one| ready.push(token, one));
         }
         Ok(())
     });
@@ -141,7 +141,7 @@ fn a_oneshot_that_is_reported_again_is_reported_once<T: Subject>() {
     let mut told = Vec::new();
     let mut selector = lying::<T, _>(|inner, ready, until| {
         inner.wait(ready, until)?;
-        for (token, readiness) in std::mem::take(ready.as_mut_vec()) {
+        for (token, readiness) in ready.drain() {
             told.extend(readiness.iter().map(|bit| (token, bit)));
         }
         told.iter().for_each(|(token, bit)| ready.push(*token, *bit));
@@ -162,7 +162,7 @@ fn tokens_that_are_gone_reach_nobody<T: Subject>() {
     let mut selector = lying::<T, _>(|inner, ready, until| {
         let until = until.at_most(Duration::from_millis(1), || inner.now());
         inner.wait(ready, until)?;
-        seen.extend(ready.as_slice().iter().map(|(token, _)| *token));
+        seen.extend(ready.iter().map(|(token, _)| token));
         seen.dedup();
         seen.iter().for_each(|token| ready.push(*token, Readiness::all()));
         Ok(())
@@ -191,8 +191,7 @@ fn readiness_that_nobody_asked_for_is_not_reported<T: Subject>() {
         let until = until.at_most(Duration::from_millis(1), || inner.now());
         inner.wait(ready, until)?;
         let mut known = known.borrow_mut();
-        known.extend(ready.as_slice().iter().map(|(token, _)| *token));
-        ready.as_mut_vec().clear();
+        known.extend(ready.drain().map(|(token, _)| token));
         known.iter().for_each(|token| ready.push(*token, directions - Readiness::PRIORITY));
         Ok(())
     });
@@ -210,10 +209,10 @@ fn what_a_wrapper_strikes_out_is_not_reported<T: Subject>() {
     let (strikes, is_struck) = (Cell::new(1), Cell::new(false));
     let mut selector = lying::<T, _>(|inner, ready, until| {
         inner.wait(ready, until)?;
-        is_struck.set(strikes.get() > 0 && !ready.as_slice().is_empty());
+        is_struck.set(strikes.get() > 0 && !ready.is_empty());
         if is_struck.get() {
             strikes.set(strikes.get() - 1);
-            ready.as_mut_vec().clear();
+            ready.retain(|_, _| false);
         }
         Ok(())
     });

@@ -23,7 +23,7 @@ fn signalled(kind: BackendKind) -> impl Backend + Send {
     let wait = |inner: &mut Inner, ready: &mut ReadyList, until: Until| {
         let until = until.at_most(PERIOD, || inner.now());
         inner.wait(ready, until)?;
-        let is_nothing = ready.as_slice().is_empty() && !ready.is_notified();
+        let is_nothing = ready.is_empty() && !ready.is_notified();
         if is_nothing && !until.is_now() {
             return Err(io::Error::from(Errno::INTR));
         }

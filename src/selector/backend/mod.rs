@@ -15,11 +15,11 @@ mod poll;
 #[cfg(target_os = "linux")]
 mod poll_bits;
 mod portable;
+mod ready;
 #[cfg(target_os = "linux")]
 mod select;
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
 #[cfg(target_os = "linux")]
@@ -28,6 +28,7 @@ pub use kind::{BackendKind, UnknownBackend};
 #[cfg(target_os = "linux")]
 pub use poll::PollBackend;
 pub use portable::PollingBackend;
+pub use ready::ReadyList;
 #[cfg(target_os = "linux")]
 pub use select::SelectBackend;
 
@@ -35,7 +36,7 @@ use super::key::Mode;
 pub use super::key::Token;
 use super::notifier::Notifier;
 use super::until::Until;
-use crate::interest::{Interest, Readiness};
+use crate::interest::Interest;
 use crate::sys::BorrowedFd;
 
 /// Asks the system which descriptors are ready.
@@ -52,16 +53,16 @@ use crate::sys::BorrowedFd;
 ///   wait; but until it is told, waits are short, whatever their timeout, and
 ///   [`descriptor`](Backend::descriptor) is readable.
 /// - Only [`READ`], [`WRITE`] and [`PRIORITY`] may be spurious. The closed bits and
-///   [`ERROR`](Readiness::ERROR) must be true: programs give a connection up for them.
+///   [`ERROR`](crate::Readiness::ERROR) must be true: programs give a connection up for them.
 /// - What it found of a descriptor it may tell in parts, but [`READ`] and [`WRITE`] not before the
 ///   other bits: who reads may take a short read for the last one, if these say nothing else.
 /// - A [`Mode::Oneshot`] that it reports is spent, even if that was spurious: the selector drops
 ///   what comes for it before it is armed anew, and asks to [`modify`](Backend::modify) it then.
 /// - A notification ends a select, so it must not be invented. Several may become one.
 ///
-/// [`READ`]: Readiness::READ
-/// [`WRITE`]: Readiness::WRITE
-/// [`PRIORITY`]: Readiness::PRIORITY
+/// [`READ`]: crate::Readiness::READ
+/// [`WRITE`]: crate::Readiness::WRITE
+/// [`PRIORITY`]: crate::Readiness::PRIORITY
 /// [`Selector`]: super::Selector
 pub trait Backend {
     /// A short lower-case name for messages: `"epoll"`.
@@ -78,7 +79,7 @@ pub trait Backend {
     /// True if registrations may have this mode. Level and oneshot are always wanted.
     fn supports(&self, mode: Mode) -> bool;
 
-    /// True if [`Readiness::READ_CLOSED`] is reported together with, or before, the last bytes
+    /// True if [`READ_CLOSED`](crate::Readiness::READ_CLOSED) is reported together with, or before, the last bytes
     /// of a stream that its peer has shut down (`EPOLLRDHUP`).
     ///
     /// Only then may a reader of an edge-triggered source take a short read for "drained".
@@ -224,70 +225,5 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         (**self).descriptor()
-    }
-}
-
-/// Where a [`Backend`] puts what is ready.
-#[derive(Debug)]
-pub struct ReadyList {
-    ready: Vec<(Token, Readiness)>,
-    capacity: NonZeroUsize,
-    notified: bool,
-}
-
-impl ReadyList {
-    /// An empty list with room for `capacity` tokens.
-    #[must_use]
-    pub fn new(capacity: NonZeroUsize) -> Self {
-        Self { ready: Vec::with_capacity(capacity.get()), capacity, notified: false }
-    }
-
-    /// How many tokens there is room for in all.
-    #[must_use]
-    pub fn capacity(&self) -> NonZeroUsize {
-        self.capacity
-    }
-
-    /// True if nothing more can be pushed.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.ready.len() >= self.capacity.get()
-    }
-
-    /// Adds a token and what happened to its descriptor.
-    ///
-    /// # Panics
-    /// If the list is full.
-    pub fn push(&mut self, token: Token, readiness: Readiness) {
-        assert!(!self.is_full(), "a back end reported more tokens than there is room for");
-        self.ready.push((token, readiness));
-    }
-
-    /// Says that a [`Notifier`] ended the wait; see [`Backend`] for when that may be said.
-    pub fn set_notified(&mut self) {
-        self.notified = true;
-    }
-
-    /// True if a [`Notifier`] ended the wait.
-    #[must_use]
-    pub fn is_notified(&self) -> bool {
-        self.notified
-    }
-
-    /// What was pushed; a wrapper may look at it and change it.
-    pub fn as_mut_vec(&mut self) -> &mut Vec<(Token, Readiness)> {
-        &mut self.ready
-    }
-
-    /// What was pushed.
-    #[must_use]
-    pub fn as_slice(&self) -> &[(Token, Readiness)] {
-        &self.ready
-    }
-
-    /// Empties the list.
-    pub fn clear(&mut self) {
-        self.ready.clear();
-        self.notified = false;
     }
 }

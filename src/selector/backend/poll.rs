@@ -1,8 +1,9 @@
 //! Layer 1: poll(2), by level; oneshot is made of it.
-//! Imports `eventfd` and `poll_bits`. Invariant: `fds` and `tokens` run in parallel and hold the
+//! Imports `eventfd` and `poll_bits`. Invariant: `fds` and `armed` run in parallel and hold the
 //! notifier and the *armed* registrations; one that has fired, or whose descriptor is closed,
 //! leaves both, because poll(2) reports a hang-up even where no event is asked for.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,6 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Timespec;
 use rustix::io::fcntl_getfd;
-use slotmap::SecondaryMap;
 
 use super::eventfd::EventFd;
 use super::{Backend, Open, ReadyList, Token, poll_bits};
@@ -29,43 +29,40 @@ use crate::sys::{AsFd, AsRawFd, BorrowedFd, borrowed};
 pub struct PollBackend {
     eventfd: Arc<EventFd>,
     fds: Vec<PollFd<'static>>,
-    tokens: Vec<Token>,
-    watches: SecondaryMap<slotmap::DefaultKey, Watch>,
+    armed: Vec<Armed>,
+    /// Where in `fds` a registration is, if it is armed.
+    places: HashMap<Token, usize>,
     /// Where the next scan begins, so that a small [`ReadyList`] does not starve the rest.
     next: usize,
 }
 
+/// What belongs to an entry of `fds`.
 #[derive(Clone, Copy, Debug)]
-struct Watch {
+struct Armed {
+    token: Token,
     mode: Mode,
-    /// Where in `fds` it is, while it is armed.
-    armed_at: Option<usize>,
 }
 
 impl PollBackend {
     fn arm(&mut self, token: Token, fd: BorrowedFd<'static>, interest: Interest, mode: Mode) {
         let asked = PollFlags::from_bits_retain(poll_bits::asked(interest) as _);
-        let entry = PollFd::from_borrowed_fd(fd, asked);
-        let armed_at = self.watches.get(token.slot()).and_then(|watch| watch.armed_at);
-        let index = armed_at.unwrap_or(self.fds.len());
-        if index == self.fds.len() {
+        let (entry, armed) = (PollFd::from_borrowed_fd(fd, asked), Armed { token, mode });
+        let place = *self.places.entry(token).or_insert(self.fds.len());
+        if place == self.fds.len() {
             self.fds.push(entry);
-            self.tokens.push(token);
+            self.armed.push(armed);
         } else {
-            self.fds[index] = entry;
+            self.fds[place] = entry;
+            self.armed[place] = armed;
         }
-        self.watches.insert(token.slot(), Watch { mode, armed_at: Some(index) });
     }
 
     fn disarm(&mut self, token: Token) {
-        let Some(watch) = self.watches.get_mut(token.slot()) else { return };
-        let Some(index) = watch.armed_at.take() else { return };
-        self.fds.swap_remove(index);
-        self.tokens.swap_remove(index);
-        if let Some(moved) = self.tokens.get(index)
-            && let Some(watch) = self.watches.get_mut(moved.slot())
-        {
-            watch.armed_at = Some(index);
+        let Some(place) = self.places.remove(&token) else { return };
+        self.fds.swap_remove(place);
+        self.armed.swap_remove(place);
+        if let Some(moved) = self.armed.get(place) {
+            self.places.insert(moved.token, place);
         }
     }
 
@@ -84,14 +81,13 @@ impl PollBackend {
                 continue;
             }
             found -= 1;
-            let token = self.tokens[index];
+            let Armed { token, mode } = self.armed[index];
             if token == Token::RESERVED {
                 ready.set_notified();
                 continue;
             }
             ready.push(token, poll_bits::happened(poll_bits::bit(happened)));
-            let oneshot = self.watches.get(token.slot()).is_some_and(|w| w.mode == Mode::Oneshot);
-            if oneshot || happened.contains(PollFlags::NVAL) {
+            if mode == Mode::Oneshot || happened.contains(PollFlags::NVAL) {
                 spent.push(token);
             }
             if ready.is_full() {
@@ -109,9 +105,9 @@ impl Open for PollBackend {
         let notifier = unsafe { borrowed(eventfd.as_fd().as_raw_fd()) };
         Ok(Self {
             fds: vec![PollFd::from_borrowed_fd(notifier, PollFlags::IN)],
-            tokens: vec![Token::RESERVED],
+            armed: vec![Armed { token: Token::RESERVED, mode: Mode::Level }],
             eventfd,
-            watches: SecondaryMap::new(),
+            places: HashMap::new(),
             next: 0,
         })
     }
@@ -158,7 +154,6 @@ impl Backend for PollBackend {
 
     fn unregister(&mut self, token: Token, _fd: BorrowedFd<'_>) -> io::Result<()> {
         self.disarm(token);
-        self.watches.remove(token.slot());
         Ok(())
     }
 

@@ -122,7 +122,7 @@ impl Liar {
         let Some(room) = NonZeroUsize::new(most.get().saturating_sub(due)) else { return Ok(()) };
         let mut found = ReadyList::new(room);
         inner.wait(&mut found, until)?;
-        for &(token, readiness) in found.as_slice() {
+        for (token, readiness) in found.iter() {
             let waits = self.delay(Lie::Hold);
             let known = self.held.iter_mut().find(|event| event.token == token);
             match known {
