@@ -1,6 +1,6 @@
 //! Layer 1: what the selector says when it refuses: subject, fact, remedy.
-//! Imports `backend` and `key`. Invariant: an explained error keeps the kind of its cause, and
-//! the cause itself as its `source()`.
+//! Invariant: an error of the system keeps its number and its kind. An [`io::Error`] has no room for
+//! a number and a text, so the text is in the [`RegisterError`] around it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,37 +13,40 @@ use crate::sys::RawFd;
 
 /// A registration that failed, with the source and the data that were to be registered.
 ///
-/// Converts into the [`io::Error`] inside it, so `?` works where the source may be dropped.
+/// It displays what is wrong and what to do about it. [`error`](Self::error) is the system's own
+/// error, with its number ([`io::Error::raw_os_error`]), for programs to decide by; that is also
+/// what the conversion into an [`io::Error`] gives, so `?` works where the source may be dropped.
 pub struct RegisterError<S, D = ()> {
-    error: io::Error,
+    error: Refusal,
     source: S,
     data: D,
 }
 
 impl<S, D> RegisterError<S, D> {
-    pub(super) fn new(error: io::Error, source: S, data: D) -> Self {
-        Self { error, source, data }
+    pub(super) fn new(error: impl Into<Refusal>, source: S, data: D) -> Self {
+        Self { error: error.into(), source, data }
     }
 
-    /// Why it failed.
+    /// Why it failed: the system's error, or that of the selector.
     pub fn error(&self) -> &io::Error {
-        &self.error
+        &self.error.error
     }
 
     /// The kind of [`error`](Self::error).
     pub fn kind(&self) -> io::ErrorKind {
-        self.error.kind()
+        self.error().kind()
     }
 
     /// The error, the source and the data.
     pub fn into_parts(self) -> (io::Error, S, D) {
-        (self.error, self.source, self.data)
+        (self.error.error, self.source, self.data)
     }
 }
 
 impl<S, D> From<RegisterError<S, D>> for io::Error {
+    /// The [`error`](RegisterError::error), with its number, but without the advice.
     fn from(failed: RegisterError<S, D>) -> Self {
-        failed.error
+        failed.error.error
     }
 }
 
@@ -55,66 +58,70 @@ impl<S, D> fmt::Display for RegisterError<S, D> {
 
 impl<S, D> fmt::Debug for RegisterError<S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegisterError").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("RegisterError")
+            .field("error", self.error())
+            .field("text", &format_args!("{}", self.error))
+            .finish_non_exhaustive()
     }
 }
 
 impl<S, D> Error for RegisterError<S, D> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
-    }
-}
-
-/// An error of the system with its subject and remedy around it.
-#[derive(Debug)]
-struct Explained {
-    text: String,
-    cause: io::Error,
-}
-
-impl fmt::Display for Explained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Error for Explained {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
-    }
-}
-
-/// Says what a back end's refusal of `fd` means.
-pub(super) fn refused(fd: RawFd, backend: &str, cause: io::Error) -> io::Error {
-    let fact = match cause.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NOENT) => format!(
-            "fd {fd} is another file than was registered: {cause}; its descriptor was closed too \
-             early and the number taken again, so unregister it and register it anew"
-        ),
-        Some(Errno::BADF) => {
-            format!(
-                "fd {fd} is not open: {cause}; register a source before its descriptor is closed"
-            )
+        match self.error.explanation {
+            Some(_) => Some(self.error()),
+            None => self.error().source(),
         }
-        Some(Errno::PERM) => format!(
-            "fd {fd} cannot be watched by the {backend} back end: {cause}; a regular file is \
-             always ready, so use it without a selector, or take the poll or select back end"
+    }
+}
+
+/// An error, and if it is the system's, what it means here.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    error: io::Error,
+    explanation: Option<String>,
+}
+
+impl Refusal {
+    /// Says what a back end's refusal of `fd` means.
+    pub(super) fn by_backend(fd: RawFd, backend: &str, cause: io::Error) -> Self {
+        Self { explanation: explanation(fd, backend, &cause), error: cause }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self { error, explanation: None }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.explanation {
+            Some(explanation) => f.write_str(explanation),
+            None => self.error.fmt(f),
+        }
+    }
+}
+
+fn explanation(fd: RawFd, backend: &str, cause: &io::Error) -> Option<String> {
+    let unwatchable = format!("fd {fd} cannot be watched by the {backend} back end: {cause}");
+    Some(match Errno::from_raw_os_error(cause.raw_os_error()?) {
+        Errno::BADF => format!(
+            "fd {fd} is not open: {cause}; register a source before its descriptor is closed"
         ),
-        Some(Errno::NOSPC) => format!(
-            "fd {fd} cannot be watched by the {backend} back end: {cause}; raise \
-             /proc/sys/fs/epoll/max_user_watches"
+        Errno::PERM => format!(
+            "{unwatchable}; a regular file is always ready, so use it without a selector, or take \
+             the poll or select back end"
         ),
-        Some(Errno::NOMEM) => format!(
-            "fd {fd} cannot be watched by the {backend} back end: {cause}; unregister what is \
-             no longer needed and try again"
+        Errno::NOSPC => format!("{unwatchable}; raise /proc/sys/fs/epoll/max_user_watches"),
+        Errno::NOMEM => {
+            format!("{unwatchable}; unregister what is no longer needed and try again")
+        }
+        Errno::LOOP | Errno::INVAL => format!(
+            "{unwatchable}; a selector cannot be registered in itself, nor more than three deep"
         ),
-        Some(Errno::LOOP | Errno::INVAL) => format!(
-            "fd {fd} cannot be watched by the {backend} back end: {cause}; a selector cannot be \
-             registered in itself, nor more than three deep"
-        ),
-        _ => return cause,
-    };
-    io::Error::new(cause.kind(), Explained { text: fact, cause })
+        _ => return None,
+    })
 }
 
 pub(super) fn already_registered(fd: RawFd) -> io::Error {
@@ -155,9 +162,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_names_descriptor_back_end_and_remedy_and_keeps_its_cause() {
+    fn a_refusal_names_descriptor_back_end_and_remedy_and_keeps_the_system_s_number() {
         for (errno, remedy) in [
-            (Errno::NOENT, "unregister it and register it anew"),
             (Errno::BADF, "register a source before its descriptor is closed"),
             (Errno::PERM, "use it without a selector"),
             (Errno::NOSPC, "raise /proc/sys/fs/epoll/max_user_watches"),
@@ -165,14 +171,25 @@ mod tests {
             (Errno::LOOP, "nor more than three deep"),
             (Errno::INVAL, "a selector cannot be registered in itself"),
         ] {
-            let error = refused(7, "epoll", errno.into());
-            let text = error.to_string();
+            let refused = Refusal::by_backend(7, "epoll", errno.into());
+            let refused = RegisterError::new(refused, "source", ());
+            let (text, cause) = (refused.to_string(), refused.error().to_string());
             assert!(text.contains("fd 7") && text.contains(remedy), "{text}");
-            assert_eq!(error.kind(), io::Error::from(errno).kind());
-            let cause = error.get_ref().and_then(|inner| inner.source()).expect("the system's");
-            assert!(text.contains(&cause.to_string()), "{text}");
+            assert!(text.contains(&cause), "{text}");
+            assert!(format!("{refused:?}").contains(&text));
+            assert_eq!(refused.source().map(ToString::to_string), Some(cause));
+            assert_eq!(refused.kind(), io::Error::from(errno).kind());
+            assert_eq!(io::Error::from(refused).raw_os_error(), Some(errno.raw_os_error()));
         }
-        let other = refused(7, "epoll", Errno::IO.into());
-        assert_eq!(other.raw_os_error(), Some(Errno::IO.raw_os_error()));
+    }
+
+    #[test]
+    fn an_error_that_needs_no_explanation_says_what_it_says() {
+        let other = RegisterError::new(Refusal::by_backend(7, "epoll", Errno::IO.into()), (), ());
+        assert_eq!(other.to_string(), io::Error::from(Errno::IO).to_string());
+        assert!(other.source().is_none());
+        let own = RegisterError::new(empty_interest(7), (), ());
+        assert!(own.to_string().contains("fd 7 has an empty interest"));
+        assert_eq!(own.kind(), io::ErrorKind::InvalidInput);
     }
 }

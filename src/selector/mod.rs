@@ -50,6 +50,7 @@ pub use until::Until;
 
 use crate::interest::Interest;
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd, borrowed};
+use error::Refusal;
 use key::SelectorId;
 use liveness::Liveness;
 use slots::Slots;
@@ -188,8 +189,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// - `InvalidInput`: the interest is empty.
     /// - `PermissionDenied`: it is a file that epoll does not watch (EPERM), such as a regular
     ///   one; poll(2) and select(2) report these as always ready.
-    /// - that of EBADF (`raw_os_error` of its `source()`): the descriptor is closed.
+    /// - that of EBADF: the descriptor is closed.
     /// - else as `epoll_ctl(2)` says.
+    ///
+    /// Where the system has refused, the number is [`RegisterError::error`]'s `raw_os_error()`.
     pub fn register(
         &mut self,
         source: S,
@@ -230,7 +233,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         if let Err(cause) = unsafe { self.backend.register(token, fd, interest, mode) }
             && let Some(Entry { key, .. }) = self.entries.remove(token)
         {
-            let error = error::refused(number, self.backend.name(), cause);
+            let error = Refusal::by_backend(number, self.backend.name(), cause);
             return Err(RegisterError::new(error, key.source, key.data));
         }
         self.by_fd.insert(number, token);
@@ -238,12 +241,14 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         Ok(Key::new(self.id, token))
     }
 
-    /// Watches for another interest. A oneshot is armed anew, and an edge is reported again if
-    /// the source is ready.
+    /// Watches for another interest, or for the same: that is watched, in any case, when it
+    /// returns `Ok`. A oneshot is armed anew, and an edge is reported again if the source is ready.
     ///
     /// # Errors
-    /// The registration is as it was then. The kind is `NotFound` for a key that is not
-    /// registered here, else as for [`register`](Self::register).
+    /// The registration is as it was then. An error of the system keeps its number
+    /// (`raw_os_error()`): EBADF if the descriptor was closed too early, ENOENT if its number has
+    /// become another file since. Unregister it then. Of kind `NotFound` without a number for a
+    /// key that is not registered here, else as for [`register`](Self::register).
     pub fn modify(&mut self, key: Key, interest: Interest) -> io::Result<()> {
         let mode = self.entry(key)?.1.key.mode;
         self.modify_with_mode(key, interest, mode)
@@ -255,12 +260,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// As [`modify`](Self::modify), and of kind `Unsupported` if the back end lacks the mode.
     pub fn modify_with_mode(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
         let (token, entry) = self.entry(key)?;
-        let unchanged = (entry.key.interest, entry.key.mode) == (interest, mode);
         let (fd, armed) = (entry.fd, entry.fired_in.is_none());
         self.check(fd.as_raw_fd(), interest, mode)?;
-        if unchanged && mode == Mode::Level {
-            return Ok(());
-        }
         // SAFETY: the entry is there, so its descriptor is open.
         let result = match unsafe { self.backend.modify(token, fd, interest, mode) } {
             // A oneshot that had fired when the set was made anew. What is armed and yet unknown
@@ -275,7 +276,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             }
             result => result,
         };
-        result.map_err(|cause| error::refused(fd.as_raw_fd(), self.backend.name(), cause))?;
+        result?;
         if let Some(entry) = self.entries.get_mut(token) {
             entry.fired_in = None;
             entry.key.interest = interest;

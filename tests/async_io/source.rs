@@ -260,13 +260,12 @@ fn every_way_in_makes_a_socket_nonblocking() {
 }
 
 #[test]
-fn a_regular_file_is_refused_with_its_remedy_or_is_always_ready() {
+fn a_regular_file_is_refused_or_is_always_ready() {
     run(async || {
         let file = File::open(file!()).unwrap();
         if refuses_regular_files() {
             let error = Async::new(file).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-            assert!(error.to_string().contains("a regular file"), "{error}");
         } else {
             let mut text = String::new();
             Async::new(file).unwrap().read_to_string(&mut text).await.unwrap();

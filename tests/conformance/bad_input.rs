@@ -36,12 +36,6 @@ fn assert_text(error: &dyn Error, subject: &str, fact: &str, remedy: &str) {
     }
 }
 
-/// The number by which the kernel refused, through the explanation around it.
-fn errno(error: &io::Error) -> Option<i32> {
-    let cause = error.get_ref()?.source()?.downcast_ref::<io::Error>()?;
-    cause.raw_os_error()
-}
-
 fn the_same_descriptor_twice_is_already_exists<T: Subject>() {
     let mut selector = T::selector();
     let (source, mut peer) = unix_pair();
@@ -104,7 +98,7 @@ fn a_closed_descriptor_is_ebadf_and_nothing_is_kept<T: Subject>() {
         descriptors::close(number);
         let refused =
             selector.register_with_mode(source, Interest::READ, mode, "data").unwrap_err();
-        assert_eq!(errno(refused.error()), Some(nix::errno::Errno::EBADF as i32));
+        assert_eq!(refused.error().raw_os_error(), Some(nix::errno::Errno::EBADF as i32));
         assert_eq!(
             refused.kind(),
             io::Error::from_raw_os_error(nix::errno::Errno::EBADF as i32).kind()
@@ -145,7 +139,7 @@ fn expect_unwatchable<T: Subject>(file: File) {
     }
     let refused = registered.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-    assert_eq!(errno(refused.error()), Some(nix::errno::Errno::EPERM as i32));
+    assert_eq!(refused.error().raw_os_error(), Some(nix::errno::Errno::EPERM as i32));
     let fact = format!("cannot be watched by the {} back end", T::KIND);
     let remedy = "use it without a selector, or take the poll or select back end";
     assert_text(&refused, &format!("fd {fd}"), &fact, remedy);
@@ -252,6 +246,7 @@ fn a_failed_registration_is_an_error_like_any_other<T: Subject>() {
     let cause = boxed.source().expect("the system's own error");
     let cause = cause.downcast_ref::<io::Error>().unwrap();
     assert_eq!(cause.raw_os_error(), Some(nix::errno::Errno::EBADF as i32));
+    assert!(boxed.to_string().contains("is not open"));
     let error: io::Error = io::Error::other(boxed);
     assert!(error.to_string().contains("is not open"));
 }
