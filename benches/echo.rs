@@ -1,11 +1,11 @@
 //! The two skins on the same work: an echo server as an explicit select loop, and as async tasks.
 //!
-//! Run it with `cargo bench --bench echo`, or `cargo bench --bench echo -- '50 connections'`; with
-//! `SELKIE_BACKEND=poll`, or `select`, or `polling` before it on another back end. It shows the
-//! CPU time of the server for a message, that of its system calls included and that of the client
-//! not, and as ratios what the async skin adds. Server and client are on one thread, over loopback
-//! TCP. The loop has one buffer, each task one of its own, as one writes them: with a thousand
-//! connections, the long messages show what that costs in cache misses.
+//! Run it with `cargo bench -p benches --bench echo`, or `cargo bench -p benches --bench echo --
+//! '50 connections'`; with `SELKIE_BACKEND=poll`, or `select`, or `polling` before it on another
+//! back end. It shows the CPU time of the server for a message, that of its system calls included
+//! and that of the client not, and as ratios what the async skin adds. Server and client are on one
+//! thread, over loopback TCP. The loop has one buffer, each task one of its own, as one writes
+//! them: with a thousand connections, the long messages show what that costs in cache misses.
 
 #[path = "../examples/echo/explicit.rs"]
 mod explicit;

@@ -1,10 +1,10 @@
 //! What the executor itself costs: spawn and await, yield, a thousand tasks joined, wake-ups from
 //! another thread.
 //!
-//! Run it with `cargo bench --bench executor`. It shows times, and as ratios how much spawning and
-//! yielding are above an await of the same future in place, and how much a round trip between a
-//! task and another thread is above one between two bare threads. Those are by the wall, since
-//! both threads sleep in between; all else is CPU time.
+//! Run it with `cargo bench -p benches --bench executor`. It shows times, and as ratios how much
+//! spawning and yielding are above an await of the same future in place, and how much a round trip
+//! between a task and another thread is above one between two bare threads. Those are by the wall,
+//! since both threads sleep in between; all else is CPU time.
 
 mod support;
 

@@ -1,12 +1,12 @@
 //! What the two constants of fairness cost, and what they buy: `polls_per_turn`, usually 128, and
 //! `operations_per_poll`, usually 32, each over powers of two while the other one is as usual.
 //!
-//! Run it with `cargo bench --bench fairness`, or
-//! `cargo bench --bench fairness -- operations_per_poll`. It shows what tasks that never wait get
-//! done (a task that yields, a firehose that writes and reads messages of 64 bytes), and how long
-//! their neighbours wait: a task in the queue, an echo over a socket, a timer of 1 ms. The ratios
-//! are to the usual value, the first of each line. All is CPU time, which has the thread for
-//! itself, but for the lateness of the timer, which is by the wall and has the machine's noise.
+//! Run it with `cargo bench -p benches --bench fairness`, or `cargo bench -p benches --bench
+//! fairness -- operations_per_poll`. It shows what tasks that never wait get done (a task that
+//! yields, a firehose that writes and reads messages of 64 bytes), and how long their neighbours
+//! wait: a task in the queue, an echo over a socket, a timer of 1 ms. The ratios are to the usual
+//! value, the first of each line. All is CPU time, which has the thread for itself, but for the
+//! lateness of the timer, which is by the wall and has the machine's noise.
 
 mod support;
 

@@ -1,10 +1,10 @@
 //! What one `select` costs, per back end: 1, 100 and 10,000 registered, 1, 10 and 100 % ready. And
 //! what it costs to unregister while a thousand filled buffers are alive, relative to one.
 //!
-//! Run it with `cargo bench --bench select`, or `cargo bench --bench select -- '100 registered'`.
-//! It shows the time of one select and a walk over what it found, and, as ratios to epoll, what a
-//! system call costs that is told all descriptors each time. Linux only: the sources are
-//! eventfds, for one descriptor each.
+//! Run it with `cargo bench -p benches --bench select`, or `cargo bench -p benches --bench select
+//! -- '100 registered'`. It shows the time of one select and a walk over what it found, and, as
+//! ratios to epoll, what a system call costs that is told all descriptors each time. Linux only:
+//! the sources are eventfds, for one descriptor each.
 
 mod support;
 

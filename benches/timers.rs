@@ -1,8 +1,9 @@
 //! What timers cost while a thousand, a hundred thousand and a million others are outstanding.
 //!
-//! Run it with `cargo bench --bench timers`, or `cargo bench --bench timers -- expire`. It shows
-//! the CPU time per timer of creating, polling and dropping one, as a timeout does that is not
-//! reached, and of expiring one and all of them; and as ratios what the others add to it.
+//! Run it with `cargo bench -p benches --bench timers`, or `cargo bench -p benches --bench timers
+//! -- expire`. It shows the CPU time per timer of creating, polling and dropping one, as a timeout
+//! does that is not reached, and of expiring one and all of them; and as ratios what the others add
+//! to it.
 
 mod support;
 
