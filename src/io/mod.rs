@@ -4,6 +4,7 @@
 
 mod operation;
 mod registration;
+mod sigpipe;
 mod standard;
 mod stream;
 
@@ -72,6 +73,7 @@ impl<T: AsFd + 'static> Async<T> {
     }
 
     fn register(io: T, register: fn(Rc<dyn AsFd>) -> io::Result<Registration>) -> io::Result<Self> {
+        sigpipe::prevent(&io)?;
         let io = Rc::new(io);
         let registration = register(Rc::clone(&io) as Rc<dyn AsFd>)?;
         Ok(Self { registration, io })

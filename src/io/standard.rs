@@ -5,7 +5,6 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -16,9 +15,11 @@ use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::sigpipe::NO_SIGNAL;
 use super::{Async, ready_now};
 use crate::reactor::Reactor;
 use crate::runtime::current_reactor;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Opens standard input for tasks, see [`Stdin`].
 ///
@@ -232,7 +233,7 @@ impl Call {
         let mut most = buf.len();
         match self {
             Self::DontWait => {
-                return Ok(send(io, buf, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
+                return Ok(send(io, buf, SendFlags::DONTWAIT | NO_SIGNAL)?);
             }
             Self::AfterPoll => {
                 ready_now(io, PollFlags::OUT)?;

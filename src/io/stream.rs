@@ -14,13 +14,14 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer, SendFlags, Shutdown,
-    recv, recvmsg, send, sendmsg, shutdown,
+    RecvAncillaryBuffer, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer, Shutdown, recv,
+    recvmsg, send, sendmsg, shutdown,
 };
 use socket2::Socket;
 
 use super::Async;
 use super::registration::{Cut, Received};
+use super::sigpipe::NO_SIGNAL;
 use crate::reactor::Direction;
 
 /// True if `T` is `U`; known when the code is compiled.
@@ -57,14 +58,13 @@ fn receive_unix(io: impl AsFd, buf: &mut [u8]) -> io::Result<Received> {
     Ok(Received { len, cut: if is_short { Cut::Short } else { Cut::Elsewhere } })
 }
 
-/// Writes to `io`; to a socket with `MSG_NOSIGNAL`, as a plug-in cannot know whether its host
-/// ignores SIGPIPE.
+/// Writes to `io`; to a socket without SIGPIPE.
 #[inline]
 fn write<T: AsFd + 'static>(io: &T, buf: &[u8]) -> io::Result<usize>
 where
     for<'a> &'a T: Write,
 {
-    if is_socket::<T>() { Ok(send(io, buf, SendFlags::NOSIGNAL)?) } else { (&mut &*io).write(buf) }
+    if is_socket::<T>() { Ok(send(io, buf, NO_SIGNAL)?) } else { (&mut &*io).write(buf) }
 }
 
 fn write_vectored<T: AsFd + 'static>(io: &T, bufs: &[IoSlice<'_>]) -> io::Result<usize>
@@ -76,7 +76,7 @@ where
 
     if is_socket::<T>() {
         let bufs = &bufs[..bufs.len().min(MOST_BUFFERS)];
-        Ok(sendmsg(io, bufs, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+        Ok(sendmsg(io, bufs, &mut SendAncillaryBuffer::default(), NO_SIGNAL)?)
     } else {
         (&mut &*io).write_vectored(bufs)
     }
