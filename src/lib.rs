@@ -8,6 +8,8 @@ compile_error!(
 
 mod executor;
 pub mod guide;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod interest;
 pub mod io;
 pub mod net;

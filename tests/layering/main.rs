@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["io"],
     &["net", "time"],
     &["task"],
-    &["process", "signal"],
+    &["hyper", "process", "signal"],
     &["guide"],
 ];
 
