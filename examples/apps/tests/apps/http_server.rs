@@ -1,0 +1,128 @@
+//! `http_server`, with curl, wrk, Python and strace.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::foreign::{content, output, python, tool};
+use crate::process::Program;
+
+fn server() -> (Program, SocketAddr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_http_server"));
+    let mut server = Program::start(command.arg("127.0.0.1:0"));
+    let address = server.address();
+    (server, address)
+}
+
+#[test]
+fn curl_gets_its_answers_by_either_version_of_http() {
+    let Some(_) = tool("curl", "--version") else { return };
+    let (server, address) = server();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body");
+    let body: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    fs::write(&file, &body).unwrap();
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let curl = |arguments: &[&str], path: &str| {
+            let mut command = Command::new("curl");
+            command.args(["--silent", "--show-error", version]).args(arguments);
+            output(command.arg(format!("http://{address}{path}")))
+        };
+        assert!(curl(&[], "/").starts_with(b"request "));
+        let upload = format!("@{}", file.display());
+        assert!(curl(&["--data-binary", &upload], "/echo") == body, "{version}");
+        let status = curl(&["--write-out", "%{http_code} %{http_version}"], "/nowhere");
+        let status = String::from_utf8(status).unwrap();
+        assert!(status.starts_with("there is no such page\n404 "), "{status}");
+        assert!(status.ends_with(if version == "--http1.1" { " 1.1" } else { " 2" }), "{status}");
+    }
+    assert_eq!(server.threads(), 1);
+}
+
+#[test]
+fn wrk_finds_no_error_in_many_connections() {
+    // It has no option for its version alone, and says so with an error.
+    let Ok(_) = Command::new("wrk").arg("--version").output() else {
+        return crate::foreign::skip("wrk");
+    };
+    let (server, address) = server();
+    let mut wrk = Command::new("wrk");
+    let out = content(wrk.args(["-t1", "-c64", "-d1s", &format!("http://{address}/")]));
+    let requests = out.iter().find_map(|line| line.trim().split_once(" requests in ")).unwrap().0;
+    assert!(requests.parse::<u32>().unwrap() > 100, "{out:#?}");
+    assert!(
+        !out.iter().any(|line| line.contains("Non-2xx") || line.contains("errors")),
+        "{out:#?}"
+    );
+    assert_eq!(server.threads(), 1);
+}
+
+#[test]
+fn ctrl_c_finishes_what_is_under_way_and_lets_nobody_else_in() {
+    let Some(mut slow) = tool("curl", "--version") else { return };
+    let Some(mut idle) = python("http_idle.py", "http.client") else { return };
+    let (server, address) = server();
+    let mut idle =
+        Program::start(idle.args([address.ip().to_string(), address.port().to_string()]));
+    idle.wait_for_line("request 1");
+    slow.args(["--silent", "--show-error", &format!("http://{address}/slow")]);
+    let slow = thread::spawn(move || output(&mut slow));
+    // Both connections are there: one is idle, and the other waits for an answer.
+    let mut sees_it = Command::new("curl");
+    sees_it.args(["--silent", &format!("http://{address}/")]);
+    let patience = Instant::now() + Duration::from_secs(20);
+    while output(&mut sees_it) < b"request 3".to_vec() && Instant::now() < patience {
+        thread::sleep(Duration::from_millis(10));
+    }
+    server.signal(Signal::INT);
+    let before = Instant::now();
+    let ended = server.end();
+    assert!(before.elapsed() < Duration::from_secs(5), "it waits for what is under way only");
+    assert!(ended.status.success(), "{:?}", ended.err);
+    assert_eq!(slow.join().unwrap(), b"here it is\n");
+    assert!(
+        ended.out.last().unwrap().ends_with(" ended by themselves, 0 were cut"),
+        "{:?}",
+        ended.out
+    );
+    assert!(idle.end().status.success());
+    let refused = Command::new("curl").args(["--silent", &format!("http://{address}/")]).status();
+    assert_eq!(refused.unwrap().code(), Some(7), "there is nobody");
+}
+
+#[test]
+fn a_request_costs_one_recv_and_none_that_only_learns_that_there_is_nothing() {
+    let Some(mut strace) = tool("strace", "--version") else { return };
+    let Some(mut client) = python("http_keep_alive.py", "http.client") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    // By a process beside it, so that signals go to the server itself.
+    strace.args(["-D", "-f", "-e", "trace=recvfrom,recvmsg,read,readv", "-o"]).arg(&trace);
+    strace.args([env!("CARGO_BIN_EXE_http_server"), "127.0.0.1:0"]);
+    let mut server = Program::start(&mut strace);
+    let address = server.address();
+    content(client.args([address.ip().to_string(), address.port().to_string(), "100".to_owned()]));
+    server.signal(Signal::TERM);
+    server.end();
+    let trace = fs::read_to_string(trace).unwrap();
+    let receives: Vec<_> = trace.lines().filter(|line| line.contains(" recv")).collect();
+    let got = receives.iter().filter(|line| line.contains("HTTP/1.1")).count();
+    assert_eq!(got, 200, "{receives:#?}");
+    let in_vain = receives.iter().filter(|line| line.contains("EAGAIN")).count();
+    // The first one of a connection may come before the client has sent anything.
+    assert!(in_vain <= 1, "{in_vain} of {}: {receives:#?}", receives.len());
+}
+
+#[test]
+fn an_address_without_a_port_is_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_http_server"));
+    let ended = Program::start(command.arg("127.0.0.1")).end();
+    assert!(!ended.status.success());
+    let [error, usage] = &ended.err[..] else { panic!("{:?}", ended.err) };
+    assert!(error.starts_with("\"127.0.0.1\" is no address with a port"), "{error}");
+    assert_eq!(usage, "usage: http_server [ADDR]");
+}

@@ -1,0 +1,14 @@
+//! The programs, each driven by a client that was written elsewhere.
+//!
+//! A client that is not installed is told of, and its test is left out; with `CI=true` it fails.
+
+#[path = "../../../../tests/util/process.rs"]
+mod process;
+
+mod chat;
+mod foreign;
+mod http_server;
+mod postgres;
+// mod proxy;
+mod tls;
+mod websocket;
