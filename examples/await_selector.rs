@@ -53,7 +53,7 @@ fn main() -> io::Result<()> {
             peer.write_all(format!("message {number}").as_bytes())?;
         } // Dropping the peer hangs up.
         served.await
-    })??;
+    })?;
     println!("all keys are done");
     if let Ok(threads) = std::fs::read_dir("/proc/self/task") {
         println!("threads: {}", threads.count());

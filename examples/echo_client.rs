@@ -51,7 +51,7 @@ async fn receive(mut stream: &Async<TcpStream>) -> io::Result<Vec<u8>> {
 
 fn run(address: &str, messages: &[String]) -> io::Result<()> {
     let address = address.parse().map_err(io::Error::other)?;
-    selkie::block_on(talk(address, messages))?
+    selkie::block_on(talk(address, messages))
 }
 
 fn main() -> ExitCode {

@@ -47,7 +47,7 @@ async fn echo(mut stream: &Async<TcpStream>) -> io::Result<u64> {
 
 fn run(address: &str) -> io::Result<()> {
     let address = address.parse().map_err(io::Error::other)?;
-    selkie::block_on(serve(address))?
+    selkie::block_on(serve(address))
 }
 
 fn main() -> ExitCode {

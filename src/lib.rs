@@ -13,6 +13,7 @@ pub mod hyper;
 mod interest;
 pub mod io;
 pub mod net;
+mod panics;
 mod reactor;
 mod runtime;
 pub mod selector;
@@ -24,11 +25,12 @@ pub mod task;
 pub mod time;
 mod timers;
 
-pub use executor::Task;
+pub use executor::{AbortHandle, Outcome, Panic, Task, TaskError};
 pub use interest::{Interest, Readiness};
 pub use io::Async;
 pub use runtime::{
-    Builder, Remote, Runtime, Turn, UnobservedPanic, YieldNow, block_on, spawn, yield_now,
+    Builder, ConsumeBudget, Remote, Runtime, Turn, UnobservedPanic, YieldNow, block_on,
+    consume_budget, local, setting, spawn, try_block_on, yield_now,
 };
 pub use selector::{
     DefaultSelector, Events, Key, Mode, Notifier, PollingSelector, RegisterError, Selector,
@@ -37,4 +39,4 @@ pub use selector::{
 #[cfg(target_os = "linux")]
 pub use selector::{EpollSelector, PollSelector, SelectSelector};
 pub use task::{Cancel, TaskGroup};
-pub use time::{Timer, interval, sleep, sleep_until, timeout};
+pub use time::{Sleep, Timer, interval, sleep, sleep_until, timeout};

@@ -1,55 +1,60 @@
-//! Layer 2: makes tasks of futures, and puts them into the queue when they are woken.
-//! Imports async-task and its siblings. Invariant: what comes out of the queue or the inbox of an
-//! executor is run and dropped on its thread only.
+//! Layer 3: makes tasks of futures, and puts them into the queue when they are woken.
+//! Invariant: what comes out of the queue or the inbox of an executor is run and dropped on its
+//! thread only.
 
 use std::future::Future;
-use std::marker::PhantomData;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::shared::{Payload, Runnable, Shared};
-use super::task::{Panicked, Task};
-use super::{Current, Executor, Registration};
+use super::ended::{Ended, watch};
+use super::shared::{Runnable, Shared};
+use super::table::TaskId;
+use super::task::Task;
+use super::{Executor, Listed, Spawning, current};
+use crate::panics::catch;
 
 /// Makes a task of `future`, which is yet to be scheduled.
 ///
 /// `future` may be `!Send`: on another thread than the executor's own, only a future that is
 /// still `Send`, because it was not polled yet, may be passed in.
-pub(crate) fn spawn<F, C>(shared: Arc<Shared>, future: F) -> (Runnable, Task<F::Output>)
+#[track_caller]
+pub(crate) fn spawn<F>(shared: &Arc<Shared>, future: F) -> (Runnable, Task<F::Output>)
 where
     F: Future + 'static,
     F::Output: 'static,
-    C: Current,
 {
-    let future = TaskFuture::<F, C>::new(future);
+    let origin = shared.origin();
+    let future = TaskFuture { future: Some(future), listed: None, id: origin.id };
     // A schedule function that captures nothing spares async-task a reference count on each wake;
     // the metadata is where the executor is found instead.
-    let builder = async_task::Builder::new().metadata(shared);
+    let builder = async_task::Builder::new().metadata(origin);
     // SAFETY: `spawn_unchecked` needs, for a future that is not `Send`, that the `Runnable` is
     // used and dropped on the thread that spawned it; and `Send`, `Sync` and `'static` of the
     // schedule function, for wakers go anywhere: it captures nothing, the metadata is an
-    // `Arc<Shared>`, which is all of these, and the future is `'static`. Runnables reach
+    // `Origin`, which is all of these, and the future is `'static`. Runnables reach
     // `Executor::queue`, which never leaves its thread, or the inbox, which only the executor's
     // thread empties, and which leaks, on whatever thread, what comes after the executor is gone.
     // `Shared` is not dropped with runnables in its inbox: each of them owns a reference to it.
     // Who could break it: a caller that sends the `Runnable` elsewhere (`Remote::spawn` does,
     // before the first poll, when the future is a `Send` closure), and code that runs or drops
     // what it finds in the inbox.
-    let (runnable, task) = unsafe { builder.spawn_unchecked(|_| future, schedule::<C>) };
-    (runnable, Task::new(task.fallible()))
+    let (runnable, task) = unsafe { builder.spawn_unchecked(|_| future, schedule) };
+    (runnable, Task::new(task.fallible(), Location::caller()))
 }
 
 /// Puts a task that can go on into the queue: within a turn without lock or system call, else by
 /// the inbox, which rouses the loop.
-fn schedule<C: Current>(runnable: Runnable) {
+fn schedule(runnable: Runnable) {
     let mut elsewhere = Some(runnable);
-    C::with_running(|executor| {
-        if let Some(runnable) = elsewhere.take_if(|r| executor.serves(r.metadata())) {
+    current::with(|executor| {
+        if executor.is_running()
+            && let Some(runnable) = elsewhere.take_if(|r| executor.serves(&r.metadata().shared))
+        {
             executor.queue.borrow_mut().push(runnable);
         }
     });
@@ -62,82 +67,73 @@ fn schedule<C: Current>(runnable: Runnable) {
 #[cold]
 fn send(runnable: Runnable) {
     // Once the runnable is in the inbox, its thread may end the task, and the metadata.
-    let shared = Arc::clone(runnable.metadata());
+    let shared = Arc::clone(&runnable.metadata().shared);
     // The future may be `!Send`, and its thread has no loop any more that could drop it.
     shared.inbox.push(runnable).unwrap_or_else(mem::forget);
 }
 
 impl Executor {
     /// Spawns a task on this executor's own thread; it is polled when its turn comes.
-    pub(crate) fn spawn<F, C>(&self, future: F) -> Task<F::Output>
+    #[track_caller]
+    pub(crate) fn spawn<F>(&self, future: F) -> Task<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
-        C: Current,
     {
-        let (runnable, task) = spawn::<F, C>(Arc::clone(&self.shared), future);
-        if self.is_closing.get() {
-            drop(runnable);
-        } else {
-            self.queue.borrow_mut().push(runnable);
+        let (runnable, task) = spawn(&self.shared, future);
+        if self.spawning.get() == Spawning::Leaks {
+            mem::forget(runnable);
+            return task;
+        }
+        self.queue.borrow_mut().push(runnable);
+        if !self.is_running() {
+            self.shared.inbox.rouse();
         }
         task
     }
 }
 
 pin_project! {
-    /// The future of a task: catches its panics, those of its destructors too, and registers the
+    /// The future of a task: catches its panics, those of its destructors too, and lists the
     /// task with the executor when it first has to wait.
-    struct TaskFuture<F, C: Current> {
+    struct TaskFuture<F> {
         // `None`: it has ended.
         #[pin]
         future: Option<F>,
-        registration: Option<Registration>,
-        current: PhantomData<fn() -> C>,
+        listed: Option<Listed>,
+        id: TaskId,
     }
 
-    impl<F, C: Current> PinnedDrop for TaskFuture<F, C> {
+    impl<F> PinnedDrop for TaskFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut future = this.project().future;
             if future.is_some() {
                 // Nobody awaits a task that is dropped; async-task would abort.
-                let dropped = panic::catch_unwind(AssertUnwindSafe(|| future.set(None)));
-                if let Err(payload) = dropped {
-                    drop(panicked::<C>(payload));
-                }
+                watch(|| future.set(None));
             }
         }
     }
 }
 
-impl<F, C: Current> TaskFuture<F, C> {
-    fn new(future: F) -> Self {
-        Self { future: Some(future), registration: None, current: PhantomData }
-    }
-}
-
-impl<F: Future, C: Current> Future for TaskFuture<F, C> {
-    type Output = Result<F::Output, Panicked>;
+impl<F: Future> Future for TaskFuture<F> {
+    type Output = Ended<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let polled = panic::catch_unwind(AssertUnwindSafe(|| {
+        let polled = catch(|| {
             let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
             let polled = future.poll(cx);
             if polled.is_ready() {
                 this.future.set(None);
-            } else if this.registration.is_none() {
-                *this.registration = C::get().map(|e| e.register(cx.waker().clone()));
+            } else if this.listed.is_none() {
+                let waker = cx.waker().clone();
+                *this.listed = current::get().map(|executor| executor.list(*this.id, waker));
             }
             polled
-        }));
+        });
         match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(panicked::<C>(payload))),
+            Ok(polled) => polled.map(Ended::with_value),
+            Err(payload) => Poll::Ready(Ended::panicked(payload)),
         }
     }
-}
-
-fn panicked<C: Current>(payload: Payload) -> Panicked {
-    Panicked::new(payload, C::get().map(|executor| Arc::clone(executor.shared())))
 }

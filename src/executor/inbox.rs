@@ -1,5 +1,5 @@
-//! Layer 2: what other threads hand to the loop, and how they wake it.
-//! Imports `notifier` and `sync`. The only concurrent part of the crate.
+//! Layer 3: what other threads hand to the loop, and how they wake it. The only concurrent part
+//! of the crate.
 //!
 //! Invariant: an item that is pushed while the loop sleeps, or is about to, ends its sleep; and
 //! only the first one of a sleep costs a system call.
@@ -29,7 +29,8 @@ pub(crate) struct Inbox<T> {
     /// True while there are items: what the loop reads instead of taking the lock.
     has_items: AtomicBool,
     phase: AtomicU8,
-    notifier: Notifier,
+    /// `None`: the loop is gone, and its descriptors with it, though wakers may outlive it.
+    notifier: Mutex<Option<Notifier>>,
 }
 
 struct Contents<T> {
@@ -53,7 +54,7 @@ impl<T> Inbox<T> {
             contents: Mutex::new(Contents { items: Vec::new(), admits: Admits::All }),
             has_items: AtomicBool::new(false),
             phase: AtomicU8::new(ASLEEP),
-            notifier,
+            notifier: Mutex::new(Some(notifier)),
         }
     }
 
@@ -100,9 +101,11 @@ impl<T> Inbox<T> {
 
     /// Ends the loop's current wait, or its next one.
     pub(crate) fn notify(&self) {
+        // A copy, since a notifier may be user code, which does not run under a lock.
+        let notifier = self.notifier.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Fails only if the eventfd's counter is at its end, which reads as ready anyway. A waker
         // has nobody to tell.
-        let _ = self.notifier.notify();
+        let _ = notifier.map(|notifier| notifier.notify());
     }
 
     /// The loop is about to sleep. False if there is an item, which it has to look at first.
@@ -122,11 +125,11 @@ impl<T> Inbox<T> {
         self.has_items.load(SeqCst)
     }
 
-    /// Takes all items, in the order of their coming.
-    pub(crate) fn take(&self) -> Vec<T> {
+    /// Moves all items to `taken`, which is empty, in the order of their coming.
+    pub(crate) fn take_into(&self, taken: &mut Vec<T>) {
         let mut contents = self.lock();
         self.has_items.store(false, SeqCst);
-        mem::take(&mut contents.items)
+        mem::swap(&mut contents.items, taken);
     }
 
     /// Refuses new items from now on.
@@ -134,8 +137,10 @@ impl<T> Inbox<T> {
         self.lock().admits = Admits::Known;
     }
 
-    /// Refuses all items from now on, and returns those that were still there.
+    /// Refuses all items from now on, and returns those that were still there. The notifier, which
+    /// keeps descriptors open, is dropped.
     pub(crate) fn close(&self) -> Vec<T> {
+        drop(self.notifier.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut contents = self.lock();
         contents.admits = Admits::Nothing;
         self.has_items.store(false, SeqCst);
@@ -151,6 +156,12 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
+
+    fn take(inbox: &Inbox<u32>) -> Vec<u32> {
+        let mut taken = Vec::new();
+        inbox.take_into(&mut taken);
+        taken
+    }
 
     fn counting() -> (Arc<AtomicUsize>, Inbox<u32>) {
         let count = Arc::new(AtomicUsize::new(0));
@@ -168,11 +179,11 @@ mod tests {
         (0..3).for_each(|item| inbox.push(item).unwrap());
         assert_eq!(notified.load(SeqCst), 1);
         assert!(inbox.has_items());
-        assert_eq!(inbox.take(), [0, 1, 2]);
+        assert_eq!(take(&inbox), [0, 1, 2]);
         assert!(!inbox.has_items());
         inbox.push(3).unwrap();
         assert_eq!(notified.load(SeqCst), 1, "the loop is awake");
-        inbox.take();
+        take(&inbox);
         assert!(inbox.fall_asleep());
         inbox.push(4).unwrap();
         assert_eq!(notified.load(SeqCst), 2);
@@ -185,7 +196,7 @@ mod tests {
         inbox.push(1).unwrap();
         assert_eq!(notified.load(SeqCst), 0);
         assert!(!inbox.fall_asleep());
-        assert_eq!(inbox.take(), [1]);
+        assert_eq!(take(&inbox), [1]);
         assert!(inbox.fall_asleep());
     }
 
@@ -201,5 +212,6 @@ mod tests {
         assert_eq!(inbox.push(4), Err(4));
         assert_eq!(inbox.push_new(5), Err(5));
         assert_eq!(notified.load(SeqCst), 0);
+        assert_eq!(Arc::strong_count(&notified), 1, "the notifier is dropped");
     }
 }

@@ -1,13 +1,17 @@
-//! Layer 2: holds the tasks and the queue of those that can go on.
-//! Imports async-task, `notifier` and `sync`; knows no I/O, no clock, and does not run by itself:
-//! the runtime takes one task after the other from it.
-//!
+//! Layer 3: holds the tasks and the queue of those that can go on. Does not run by itself: the
+//! runtime takes one task after the other from it. Carries the reactor, and calls nothing of it
+//! but what says whether a turn is on the stack.
 //! Invariant: a task's future is polled and dropped on the executor's thread only, wherever its
 //! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn()`].
 
+mod abort;
+pub(crate) mod current;
+mod ended;
 mod future;
 mod inbox;
+mod locals;
 mod shared;
+mod table;
 mod task;
 
 use std::cell::{Cell, RefCell};
@@ -17,14 +21,18 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use slotmap::{DefaultKey, SlotMap};
-
+use crate::reactor::Reactor;
 use crate::sync;
 
+pub use self::abort::AbortHandle;
+pub use self::ended::{Panic, TaskError};
 pub(crate) use self::future::spawn;
 pub(crate) use self::inbox::Inbox;
+pub(crate) use self::locals::{Locals, Settings};
 pub(crate) use self::shared::{PanicLog, Runnable, Shared};
-pub use self::task::Task;
+pub use self::task::{Outcome, Task};
+
+use self::table::{Table, TaskId, give_back};
 
 /// How long an executor that ends waits for tasks that other threads are about to hand back. A
 /// thread that is stopped, or was lost in a fork, never does: its task is leaked then.
@@ -33,48 +41,60 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it sleeps before it looks again: a push takes less than a microsecond.
 const NAP: Duration = Duration::from_micros(10);
 
-/// Finds the executor that runs on this thread just now; the layer above knows it.
-pub(crate) trait Current: 'static {
-    fn get() -> Option<Rc<Executor>>;
-
-    /// As `get`, lent, and only if a turn of it is on the stack, which will see what `f` leaves in
-    /// its queue: `f` runs under a borrow and must not call out.
-    fn with_running<R>(f: impl FnOnce(&Executor) -> R) -> Option<R>;
-}
+/// How often an executor that ends drops the tasks that destructors of tasks have spawned. A
+/// destructor may spawn a task with such a destructor, and so on without end; a chain of this
+/// length is no accident, and is leaked from there on.
+const GENERATIONS: usize = 1000;
 
 /// The tasks of one runtime.
 pub(crate) struct Executor {
     shared: Arc<Shared>,
+    pub(crate) reactor: Rc<Reactor>,
+    pub(crate) locals: Locals,
     /// Tasks that can go on, the next one first.
     queue: RefCell<Vec<Runnable>>,
     /// Those of the round that is under way, the next one last. They come before the queue's.
     round: RefCell<Vec<Runnable>>,
+    /// Scratch: what the inbox had.
+    arrived: Cell<Vec<Runnable>>,
     /// One waker of each task that waits, to reach it when the executor ends.
-    waiting: RefCell<SlotMap<DefaultKey, Waker>>,
-    is_closing: Cell<bool>,
+    waiting: RefCell<Table<Waker>>,
+    spawning: Cell<Spawning>,
+}
+
+/// What becomes of a task that is spawned. Queues ─close→ QueuesToDrop ─close→ Leaks
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spawning {
+    Queues,
+    /// It is queued, and dropped from there: not at once, inside the destructor that spawned it.
+    QueuesToDrop,
+    Leaks,
 }
 
 /// Keeps a task that waits known to its executor; dropped with the task's future.
-pub(crate) struct Registration {
+struct Listed {
     executor: Rc<Executor>,
-    slot: DefaultKey,
+    id: TaskId,
 }
 
-impl Drop for Registration {
+impl Drop for Listed {
     fn drop(&mut self) {
-        let waker = self.executor.waiting.borrow_mut().remove(self.slot);
+        let waker = self.executor.waiting.borrow_mut().remove(self.id);
         drop(waker);
     }
 }
 
 impl Executor {
-    pub(crate) fn new(shared: Shared) -> Self {
+    pub(crate) fn new(shared: Shared, reactor: Reactor, settings: Settings) -> Self {
         Self {
             shared: Arc::new(shared),
+            reactor: Rc::new(reactor),
+            locals: Locals::new(settings),
             queue: RefCell::default(),
             round: RefCell::default(),
+            arrived: Cell::default(),
             waiting: RefCell::default(),
-            is_closing: Cell::new(false),
+            spawning: Cell::new(Spawning::Queues),
         }
     }
 
@@ -83,22 +103,32 @@ impl Executor {
     }
 
     /// True if tasks with this shared part are tasks of this executor.
+    #[inline]
     pub(crate) fn serves(&self, shared: &Arc<Shared>) -> bool {
         Arc::ptr_eq(&self.shared, shared)
     }
 
+    /// True while a turn or a `block_on` is on the stack.
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        self.reactor.is_running()
+    }
+
     /// Remembers a task that waits.
-    fn register(self: Rc<Self>, waker: Waker) -> Registration {
-        let slot = self.waiting.borrow_mut().insert(waker);
-        Registration { executor: self, slot }
+    fn list(self: Rc<Self>, id: TaskId, waker: Waker) -> Listed {
+        self.waiting.borrow_mut().insert(id, waker);
+        Listed { executor: self, id }
     }
 
     /// Moves what came from other threads to the end of the queue.
     #[inline]
     pub(crate) fn accept_remote(&self) {
         if self.shared.inbox.has_items() {
-            let items = self.shared.inbox.take();
-            self.queue.borrow_mut().extend(items);
+            let mut arrived = self.arrived.take();
+            self.shared.inbox.take_into(&mut arrived);
+            self.queue.borrow_mut().append(&mut arrived);
+            give_back(&mut arrived);
+            self.arrived.set(arrived);
         }
     }
 
@@ -106,6 +136,7 @@ impl Executor {
     pub(crate) fn begin_round(&self) {
         let mut round = self.round.borrow_mut();
         if round.is_empty() {
+            give_back(&mut round);
             mem::swap(&mut *round, &mut *self.queue.borrow_mut());
             round.reverse();
         }
@@ -123,13 +154,24 @@ impl Executor {
         !is_empty || self.shared.inbox.has_items()
     }
 
+    /// The loop is left: from here on whoever comes makes the descriptor readable, as do those who
+    /// could not go on.
+    fn sleep(&self) {
+        // The turn has done it and returned the error, unless a panic has left the turn.
+        let _ = self.reactor.set_alarm();
+        self.shared.inbox.fall_asleep();
+        if self.has_ready_tasks() || self.reactor.has_due_timers() {
+            self.shared.inbox.rouse();
+        }
+    }
+
     /// Drops the futures of all tasks but of those that the caller is `polling`, which never end:
     /// a turn borrows its runtime, so the process is exiting. What another thread holds on to is
     /// leaked.
     pub(crate) fn close(&self, polling: usize) {
-        self.is_closing.set(true);
+        self.spawning.set(Spawning::QueuesToDrop);
         self.shared.inbox.close_to_new();
-        let mut patience = PATIENCE;
+        let (mut patience, mut generations) = (PATIENCE, 0);
         loop {
             let wakers: Vec<_> = self.waiting.borrow().values().cloned().collect();
             wakers.into_iter().for_each(Waker::wake);
@@ -139,6 +181,10 @@ impl Executor {
                 drop(runnable);
             }
             if self.has_ready_tasks() {
+                generations += 1;
+                if generations == GENERATIONS {
+                    self.spawning.set(Spawning::Leaks);
+                }
                 continue;
             }
             if self.waiting.borrow().len() <= polling || patience.is_zero() {
@@ -149,6 +195,7 @@ impl Executor {
             sync::nap(NAP);
             patience = patience.saturating_sub(NAP);
         }
+        self.spawning.set(Spawning::Leaks);
         drop(self.shared.inbox.close());
     }
 }

@@ -1,17 +1,18 @@
-//! Layer 2: a task as its owner holds it.
-//! Imports `shared`. Invariant: a panic of the task's future reaches whoever awaits it, or else
-//! the executor's log.
+//! Layer 3: a task as its owner holds it.
+//! Invariant: a panic of the task's future reaches whoever awaits it, or else the executor's log.
 
 use std::fmt;
 use std::future::Future;
-use std::panic;
+use std::panic::{self, Location};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_task::FallibleTask;
+use futures_core::FusedFuture;
 
-use super::shared::{Payload, Shared};
+use super::abort::{AbortHandle, Abortable, Inner};
+use super::ended::{Ended, Panic, TaskError};
+use crate::panics::Payload;
 
 /// A spawned task.
 ///
@@ -21,27 +22,48 @@ use super::shared::{Payload, Shared};
 ///
 /// # Panics
 /// Awaiting goes on with the panic of the task's future, if it panicked, and panics if the task
-/// is gone because its runtime was dropped. If the future panics as it is dropped before its end,
-/// that is a panic that nobody awaits, see [`Builder`](crate::Builder::unobserved_panic).
+/// was cancelled by its [`AbortHandle`] or its runtime was dropped; [`outcome`](Self::outcome)
+/// returns these as values. If the future panics as it is dropped before its end, that is a panic
+/// that nobody awaits, see [`Builder`](crate::Builder::unobserved_panic).
+///
+/// A waker of a foreign executor that awaits the task must not panic: async-task calls it in the
+/// middle of a change of state, and aborts the process.
 ///
 /// # Cancel safety
 /// Awaiting `&mut task` may be given up and begun again: the value is kept until it is taken.
 #[must_use = "a task that is dropped is cancelled; await it, or let it go with .detach()"]
 pub struct Task<T> {
-    task: FallibleTask<Result<T, Panicked>, Arc<Shared>>,
+    handle: Handle<T>,
+    spawned_at: &'static Location<'static>,
+}
+
+enum Handle<T> {
+    Own(Inner<T>),
+    /// There is an [`AbortHandle`], too.
+    Shared(Arc<Abortable<T>>),
+    /// The task has ended and its value was taken, or it was detached.
+    Done,
 }
 
 impl<T> Task<T> {
-    pub(super) fn new(task: FallibleTask<Result<T, Panicked>, Arc<Shared>>) -> Self {
-        Self { task }
+    pub(super) fn new(task: Inner<T>, spawned_at: &'static Location<'static>) -> Self {
+        Self { handle: Handle::Own(task), spawned_at }
+    }
+
+    fn take(&mut self) -> Handle<T> {
+        std::mem::replace(&mut self.handle, Handle::Done)
     }
 
     /// Lets the task run to its end by itself; its value is dropped.
     ///
     /// If its future panics, nobody is left to see it: the panic message is all there is, unless
     /// the runtime's [`Builder`](crate::Builder::unobserved_panic) says otherwise.
-    pub fn detach(self) {
-        self.task.detach();
+    pub fn detach(mut self) {
+        match self.take() {
+            Handle::Own(task) => task.detach(),
+            Handle::Shared(task) => task.detach(),
+            Handle::Done => {}
+        }
     }
 
     /// Cancels the task and waits until its future is dropped. Returns the value if the task had
@@ -52,61 +74,132 @@ impl<T> Task<T> {
     ///
     /// # Cancel safety
     /// The task is cancelled as soon as this is polled, or dropped.
-    pub async fn cancel(self) -> Option<T> {
-        self.task.cancel().await.map(unwrap)
+    pub async fn cancel(mut self) -> Option<T> {
+        let task = match self.take() {
+            Handle::Own(task) => Some(task),
+            Handle::Shared(task) => task.take(),
+            Handle::Done => None,
+        };
+        let ended = task?.cancel().await?;
+        Some(ended.take().unwrap_or_else(|payload| panic::resume_unwind(payload)))
+    }
+
+    /// Waits for the end of the task: its value, or why it has none.
+    ///
+    /// # Cancel safety
+    /// Dropping it cancels the task, as dropping the `Task` does.
+    pub fn outcome(self) -> Outcome<T> {
+        Outcome { task: self }
+    }
+
+    /// A handle that cancels the task, and may outlive the `Task`.
+    #[must_use]
+    pub fn abort_handle(&mut self) -> AbortHandle
+    where
+        T: 'static,
+    {
+        let abortable = match self.take() {
+            Handle::Own(task) => Arc::new(Abortable::new(task)),
+            Handle::Shared(task) => task,
+            Handle::Done => return AbortHandle::of_nothing(),
+        };
+        let handle = AbortHandle::new(Arc::clone(&abortable));
+        self.handle = Handle::Shared(abortable);
+        handle
     }
 
     /// True if the task has ended, by its value, a panic or its being cancelled.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.task.is_finished()
+        match &self.handle {
+            Handle::Own(task) => task.is_finished(),
+            Handle::Shared(task) => task.is_finished(),
+            Handle::Done => true,
+        }
     }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Failure>> {
+        let ended = match &mut self.handle {
+            Handle::Own(task) => ready!(Pin::new(task).poll(cx)),
+            Handle::Shared(task) => ready!(task.poll(cx)),
+            Handle::Done => panic!("a task was polled after it had given its value"),
+        };
+        self.handle = Handle::Done;
+        Poll::Ready(match ended.map(Ended::take) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(payload)) => Err(Failure::Panicked(payload)),
+            None => Err(Failure::Gone),
+        })
+    }
+}
+
+/// Why there is no value.
+enum Failure {
+    Panicked(Payload),
+    Gone,
 }
 
 impl<T> Future for Task<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        match ready!(Pin::new(&mut self.task).poll(cx)) {
-            Some(result) => Poll::Ready(unwrap(result)),
-            None => panic!("the awaited task is gone: its runtime was dropped before it ended"),
+        match ready!(self.poll_ended(cx)) {
+            Ok(value) => Poll::Ready(value),
+            Err(Failure::Panicked(payload)) => panic::resume_unwind(payload),
+            Err(Failure::Gone) => panic!(
+                "the awaited task is gone, which was spawned at {}: it was cancelled, or its \
+                 runtime was dropped before it ended; await its outcome to have that as a value",
+                self.spawned_at
+            ),
+        }
+    }
+}
+
+impl<T> FusedFuture for Task<T> {
+    /// True once the value was taken.
+    fn is_terminated(&self) -> bool {
+        matches!(self.handle, Handle::Done)
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        if let Handle::Shared(task) = self.take() {
+            task.abort();
         }
     }
 }
 
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task").field("is_finished", &self.is_finished()).finish_non_exhaustive()
+        f.debug_struct("Task")
+            .field("spawned_at", &format_args!("{}", self.spawned_at))
+            .field("is_finished", &self.is_finished())
+            .finish()
     }
 }
 
-fn unwrap<T>(result: Result<T, Panicked>) -> T {
-    result.unwrap_or_else(|panicked| panic::resume_unwind(panicked.observe()))
+/// The future of [`Task::outcome`].
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is awaited; dropping this one cancels the task"]
+pub struct Outcome<T> {
+    task: Task<T>,
 }
 
-/// What a panic left behind; if it is dropped before anybody has observed it, it goes to the log.
-pub(super) struct Panicked {
-    payload: Option<Payload>,
-    shared: Option<Arc<Shared>>,
-}
+impl<T> Future for Outcome<T> {
+    type Output = Result<T, TaskError>;
 
-impl Panicked {
-    pub(super) fn new(payload: Payload, shared: Option<Arc<Shared>>) -> Self {
-        Self { payload: Some(payload), shared }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.task.poll_ended(cx));
+        Poll::Ready(outcome.map_err(|failure| match failure {
+            Failure::Panicked(payload) => TaskError::Panicked(Panic::new(payload)),
+            Failure::Gone => TaskError::Cancelled,
+        }))
     }
-
-    fn observe(mut self) -> Payload {
-        self.payload.take().unwrap_or_else(|| Box::new("a task panicked"))
-    }
 }
 
-impl Drop for Panicked {
-    fn drop(&mut self) {
-        if let (Some(payload), Some(shared)) = (self.payload.take(), &self.shared) {
-            // Not `rouse`: a loop that is about to sleep looks for items, not for panics.
-            if shared.panics.report(payload) {
-                shared.inbox.notify();
-            }
-        }
+impl<T> FusedFuture for Outcome<T> {
+    fn is_terminated(&self) -> bool {
+        self.task.is_terminated()
     }
 }

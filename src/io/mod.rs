@@ -1,48 +1,62 @@
-//! Layer 4: makes anything with a descriptor async.
-//! Imports `runtime` and `reactor`. Invariant: an operation is tried first, and waits only after
-//! `WouldBlock`; whoever gives up waiting leaves no trace.
+//! Async I/O on anything with a descriptor: [`Async`].
+
+// Layer 4. Invariant: an operation is tried first, and waits only after `WouldBlock`; whoever
+// gives up waiting leaves no trace.
 
 mod operation;
-mod registration;
+mod ready;
 mod sigpipe;
 mod standard;
 mod stream;
+mod transfer;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use self::operation::Operation;
-use self::registration::Registration;
+pub(crate) use self::sigpipe::NO_SIGNAL;
 pub use self::standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
-use crate::reactor::Direction;
+use crate::executor::current;
+use crate::reactor::{Direction, Found, Kind, Leave, Reactor, Source, Waiter};
+use crate::selector::RegisterError;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// Async I/O on a `T` with a descriptor: a socket, a pipe, a selector, anything that can be
 /// watched.
 ///
-/// Makes the descriptor non-blocking, and blocking again, if it was, when it is taken out or, as
-/// standard input may be shared with the shell, dropped. A socket that is dropped stays as it is,
-/// for the sake of its clones. Belongs to the runtime that is current when it is made, and to that
-/// runtime's thread.
+/// Belongs to the runtime that is current when it is made, and to that runtime's thread.
 ///
-/// Any number of tasks may wait for one source, in both directions at once: by `&Async<T>`,
-/// which reads and writes as `Async<T>` itself does.
+/// A clone is another handle on the same source, for a task of its own: `T` is dropped with the
+/// last one. Any number of tasks may wait for one source, in both directions at once, by `&Async<T>`
+/// too, which reads and writes as `Async<T>` itself does. They are served in turn: who found nothing
+/// goes before who was served.
 ///
 /// `Async<TcpStream>`, `Async<TcpListener>`, `Async<UdpSocket>` and the Unix sockets have
-/// constructors and methods of their own. Streams implement the `futures` traits [`AsyncRead`]
-/// and [`AsyncWrite`]. For all the rest there is [`read_with`](Self::read_with) and
-/// [`write_with`](Self::write_with): try a non-blocking operation, and wait while it would block.
+/// constructors and methods of their own. Everything implements the `futures` traits [`AsyncRead`]
+/// and [`AsyncWrite`], by its descriptor: a `Read` of `T`'s own is not called. For all else there is
+/// [`read_with`](Self::read_with) and [`write_with`](Self::write_with): try a non-blocking
+/// operation, and wait while it would block.
+///
+/// # Blocking mode
+/// [`new`](Self::new) makes the descriptor non-blocking. The mode belongs to the open file
+/// description (open(2)), which other descriptors may share: a terminal is standard input and
+/// output, and the shell's. So it is given back when the last `Async` on the file, in this runtime,
+/// is taken out or dropped. Only a socket that is dropped stays non-blocking, for the sake of its
+/// clones; its reads and writes here do not depend on the mode.
+///
+/// # Out-of-band data
+/// Reading by [`AsyncRead`] may take a short read of a TCP stream for the last one, and wait for the
+/// next event. A program that takes out-of-band data by a descriptor which it made before or kept
+/// from one event to the next (a clone, a reference) reads the bytes behind the mark by
+/// [`read_with`](Self::read_with), which never does so.
 ///
 /// [`AsyncRead`]: futures_io::AsyncRead
 /// [`AsyncWrite`]: futures_io::AsyncWrite
 pub struct Async<T> {
-    // Before `io`: it is taken out of the selector first.
-    registration: Registration,
-    io: Rc<T>,
+    source: Rc<Source<T>>,
+    reactor: Rc<Reactor>,
 }
 
 impl<T: AsFd + 'static> Async<T> {
@@ -50,51 +64,96 @@ impl<T: AsFd + 'static> Async<T> {
     ///
     /// # Errors
     /// As [`Selector::register`](crate::Selector::register), notably `PermissionDenied` for a
-    /// regular file on epoll, and as `fcntl(2)`. `io` is dropped then.
+    /// regular file on epoll, and as `fcntl(2)`. The error gives `io` back, and converts into an
+    /// [`io::Error`].
     ///
     /// # Panics
     /// If called outside [`Runtime::block_on`](crate::Runtime::block_on),
     /// [`Runtime::enter`](crate::Runtime::enter) and tasks.
     #[track_caller]
-    pub fn new(io: T) -> io::Result<Self> {
-        Self::register(io, Registration::blocking_or_not)
+    pub fn new(io: T) -> Result<Self, RegisterError<T>> {
+        Self::register(io, Found::BlockingOrNot, Rc::clone(&current::expect().reactor))
     }
 
     /// As [`new`](Self::new), for an `io` that is known to be non-blocking: saves a system call.
     ///
     /// # Errors
-    /// As [`Selector::register`](crate::Selector::register).
+    /// As [`Selector::register`](crate::Selector::register). The error gives `io` back.
     ///
     /// # Panics
     /// As [`new`](Self::new).
     #[track_caller]
-    pub fn new_nonblocking(io: T) -> io::Result<Self> {
-        Self::register(io, Registration::nonblocking)
+    pub fn new_nonblocking(io: T) -> Result<Self, RegisterError<T>> {
+        Self::register(io, Found::NonBlocking, Rc::clone(&current::expect().reactor))
     }
 
-    fn register(io: T, register: fn(Rc<dyn AsFd>) -> io::Result<Registration>) -> io::Result<Self> {
-        sigpipe::prevent(&io)?;
-        let io = Rc::new(io);
-        let registration = register(Rc::clone(&io) as Rc<dyn AsFd>)?;
-        Ok(Self { registration, io })
+    /// Makes a socket async that was just made here, non-blocking, of a `kind` that is known.
+    pub(crate) fn fresh(
+        io: T,
+        kind: Option<Kind>,
+        reactor: Rc<Reactor>,
+    ) -> Result<Self, RegisterError<T>> {
+        let fresh = Self::register(io, Found::Fresh, reactor)?;
+        if let Some(kind) = kind {
+            fresh.source.state.set_kind(kind);
+        }
+        Ok(fresh)
+    }
+
+    fn register(io: T, found: Found, reactor: Rc<Reactor>) -> Result<Self, RegisterError<T>> {
+        if let Err(error) = sigpipe::prevent(&io) {
+            return Err(RegisterError::new(error, io, ()));
+        }
+        let source = reactor.register(io, found)?;
+        Ok(Self { source, reactor })
     }
 }
 
 impl<T> Async<T> {
     /// The source. To read and write it directly is fine: readiness is asked for anew.
     pub fn get_ref(&self) -> &T {
-        &self.io
+        self.source.state.lend();
+        &self.source.io
     }
 
-    /// Takes the source out, blocking if it was when it came in.
+    /// The source, for operations of this crate, after which what is known of it still holds.
+    pub(crate) fn io(&self) -> &T {
+        &self.source.io
+    }
+
+    pub(crate) fn reactor(&self) -> &Rc<Reactor> {
+        &self.reactor
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.source.state.kind()
+    }
+
+    /// The descriptor, as [`io`](Self::io).
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.source.state.descriptor()
+    }
+
+    /// Takes the source out, blocking if it was when it came in, unless another `Async` is on the
+    /// same open file.
     ///
     /// # Errors
-    /// None is known; of kind `Other` if the source is still referred to by something else.
+    /// Of kind `ResourceBusy` if there is a clone of this `Async`; this handle is dropped then.
     pub fn into_inner(self) -> io::Result<T> {
-        let Self { mut registration, io } = self;
-        registration.restore();
-        drop(registration);
-        Rc::try_unwrap(io).map_err(|_| io::Error::other("the source is still registered"))
+        if self.source.state.is_shared() {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the source cannot be taken out, since another Async is a clone of this one; drop \
+                 the clones first",
+            ));
+        }
+        self.reactor.unregister(&self.source.state, Leave::AsFound);
+        let source = Rc::clone(&self.source);
+        drop(self);
+        match Rc::try_unwrap(source) {
+            Ok(source) => Ok(source.io),
+            Err(_) => Err(io::Error::other("the source is still registered")),
+        }
     }
 
     /// Tries `op`, a non-blocking read of the source, and again whenever the source has become
@@ -112,7 +171,7 @@ impl<T> Async<T> {
     ///     let len = far.read_with(|mut io| std::io::Read::read(&mut io, &mut buf)).await?;
     ///     assert_eq!(&buf[..len], b"hi");
     ///     Ok::<(), std::io::Error>(())
-    /// })??;
+    /// })?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
@@ -122,7 +181,7 @@ impl<T> Async<T> {
     /// # Cancel safety
     /// May be dropped at any time: `op` has then either returned `WouldBlock` or not been called.
     pub async fn read_with<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.operation(Direction::Read, || op(&self.io)).await
+        self.operation(Direction::Read, || op(self.get_ref())).await
     }
 
     /// Tries `op`, a non-blocking write to the source, and again whenever the source has become
@@ -134,21 +193,33 @@ impl<T> Async<T> {
     /// # Cancel safety
     /// As [`read_with`](Self::read_with).
     pub async fn write_with<R>(&self, mut op: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.operation(Direction::Write, || op(&self.io)).await
+        self.operation(Direction::Write, || op(self.get_ref())).await
     }
 
-    fn operation<R, F: FnMut() -> io::Result<R>>(
+    /// Tries `op` until it returns something else than `WouldBlock`.
+    pub(crate) fn operation<R, F: FnMut() -> io::Result<R>>(
         &self,
         direction: Direction,
         op: F,
     ) -> Operation<'_, F> {
-        Operation::new(&self.registration, direction, op)
+        Operation::new(&self.source.state, &self.reactor, direction, op)
+    }
+
+    /// As [`operation`](Self::operation), for a `poll_*` function.
+    #[inline]
+    pub(crate) fn poll_operation<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        op: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.reactor.poll_io(&self.source.state, direction, Waiter::Anonymous, cx, op)
     }
 
     /// As [`read_with`](Self::read_with), for hand-written futures.
     ///
     /// All tasks that poll it are woken, in contrast to many such functions elsewhere. There is
-    /// no way to say that a task waits no longer: at the next event it is woken in vain.
+    /// no way to say that a task waits no longer: it may be woken once more, in vain.
     ///
     /// # Errors
     /// As [`read_with`](Self::read_with).
@@ -157,7 +228,7 @@ impl<T> Async<T> {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.registration.poll_io(Direction::Read, None, cx, || op(&self.io))
+        self.poll_operation(Direction::Read, cx, || op(self.get_ref()))
     }
 
     /// As [`write_with`](Self::write_with), for hand-written futures; see
@@ -170,82 +241,46 @@ impl<T> Async<T> {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.registration.poll_io(Direction::Write, None, cx, || op(&self.io))
+        self.poll_operation(Direction::Write, cx, || op(self.get_ref()))
     }
 }
 
-impl<T: AsFd> Async<T> {
-    /// Waits until the source is readable: until a read would not block, as poll(2) tells.
-    ///
-    /// # Errors
-    /// As poll(2), and of kind `BrokenPipe` if the runtime is gone.
-    ///
-    /// # Cancel safety
-    /// May be dropped at any time.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.operation(Direction::Read, || ready_now(&self.io, PollFlags::IN)).await
-    }
-
-    /// Waits until the source is writable: until a write would not block, as poll(2) tells.
-    ///
-    /// # Errors
-    /// As [`readable`](Self::readable).
-    ///
-    /// # Cancel safety
-    /// May be dropped at any time.
-    pub async fn writable(&self) -> io::Result<()> {
-        self.operation(Direction::Write, || ready_now(&self.io, PollFlags::OUT)).await
-    }
-
-    /// As [`readable`](Self::readable), for hand-written futures; see
-    /// [`poll_read_with`](Self::poll_read_with).
-    ///
-    /// # Errors
-    /// As [`readable`](Self::readable).
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_read_with(cx, |io| ready_now(io, PollFlags::IN))
-    }
-
-    /// As [`writable`](Self::writable), for hand-written futures; see
-    /// [`poll_read_with`](Self::poll_read_with).
-    ///
-    /// # Errors
-    /// As [`writable`](Self::writable).
-    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_write_with(cx, |io| ready_now(io, PollFlags::OUT))
+impl<T> Clone for Async<T> {
+    /// Another handle on the same source.
+    fn clone(&self) -> Self {
+        self.source.state.add_handle();
+        Self { source: Rc::clone(&self.source), reactor: Rc::clone(&self.reactor) }
     }
 }
 
-/// Asks the system whether an operation would block: what the reactor knows may be stale when
-/// the source was read or written directly.
-fn ready_now(io: &impl AsFd, flags: PollFlags) -> io::Result<()> {
-    let mut fds = [PollFd::new(io, flags)];
-    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
-        _ => Ok(()),
+impl<T> Drop for Async<T> {
+    fn drop(&mut self) {
+        if self.source.state.remove_handle() {
+            self.reactor.unregister(&self.source.state, Leave::AsFoundUnlessSocket);
+        }
     }
 }
 
 impl<T: AsFd> AsFd for Async<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
+        self.get_ref().as_fd()
     }
 }
 
 impl<T: AsFd> AsRawFd for Async<T> {
     fn as_raw_fd(&self) -> RawFd {
-        self.io.as_fd().as_raw_fd()
+        self.as_fd().as_raw_fd()
     }
 }
 
 impl<T> AsRef<T> for Async<T> {
     fn as_ref(&self) -> &T {
-        &self.io
+        self.get_ref()
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Async<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Async").field("io", &self.io).finish_non_exhaustive()
+        f.debug_struct("Async").field("io", &self.source.io).finish_non_exhaustive()
     }
 }

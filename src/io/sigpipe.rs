@@ -10,9 +10,9 @@ use crate::sys::AsFd;
 
 /// For each send: a plug-in cannot know whether its host ignores SIGPIPE.
 #[cfg(not(target_vendor = "apple"))]
-pub(super) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+pub(crate) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
-pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
+pub(crate) const NO_SIGNAL: SendFlags = SendFlags::empty();
 
 /// Sets `SO_NOSIGPIPE`. std does so for the sockets that it makes, but not for pairs, and not for
 /// descriptors that it is given.

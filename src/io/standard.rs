@@ -2,7 +2,6 @@
 //! Limits: unbuffered; reads and writes of files block for as long as the disk takes. Invariant:
 //! no flag of a descriptor that came with the process is ever changed: others share it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::pin::Pin;
@@ -10,15 +9,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use rustix::event::PollFlags;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::Async;
+use super::ready::ready_now;
 use super::sigpipe::NO_SIGNAL;
-use super::{Async, ready_now};
-use crate::reactor::Reactor;
-use crate::runtime::current_reactor;
+use crate::executor::current;
+use crate::interest::Interest;
+use crate::reactor::{Reactor, Stamp};
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Opens standard input for tasks, see [`Stdin`].
@@ -32,7 +32,7 @@ use crate::sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// [`Runtime::enter`](crate::Runtime::enter) and tasks.
 #[track_caller]
 pub fn stdin() -> io::Result<Stdin> {
-    let reactor = current_reactor();
+    let reactor = Rc::clone(&current::expect().reactor);
     Standard::open(reactor, io::stdin().as_fd(), Purpose::Read)
         .map(Stdin)
         .map_err(|error| unusable("input", &error))
@@ -47,7 +47,7 @@ pub fn stdin() -> io::Result<Stdin> {
 /// As [`stdin`].
 #[track_caller]
 pub fn stdout() -> io::Result<Stdout> {
-    let reactor = current_reactor();
+    let reactor = Rc::clone(&current::expect().reactor);
     Standard::open(reactor, io::stdout().as_fd(), Purpose::Write)
         .map(Stdout)
         .map_err(|error| unusable("output", &error))
@@ -62,7 +62,7 @@ pub fn stdout() -> io::Result<Stdout> {
 /// As [`stdin`].
 #[track_caller]
 pub fn stderr() -> io::Result<Stderr> {
-    let reactor = current_reactor();
+    let reactor = Rc::clone(&current::expect().reactor);
     Standard::open(reactor, io::stderr().as_fd(), Purpose::Write)
         .map(Stderr)
         .map_err(|error| unusable("error", &error))
@@ -198,7 +198,7 @@ impl Standard {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 AlwaysReady::new(reactor, fd).map(Self::AlwaysReady)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -223,7 +223,9 @@ impl Call {
     fn read(self, io: &OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::DontWait => return Ok(recv(io, buf, RecvFlags::DONTWAIT)?.0),
-            Self::AfterPoll => ready_now(io, PollFlags::IN)?,
+            Self::AfterPoll => {
+                ready_now(io.as_fd(), Interest::READ)?;
+            }
             Self::Plain => {}
         }
         Ok(rustix::io::read(io, buf)?)
@@ -236,7 +238,7 @@ impl Call {
                 return Ok(send(io, buf, SendFlags::DONTWAIT | NO_SIGNAL)?);
             }
             Self::AfterPoll => {
-                ready_now(io, PollFlags::OUT)?;
+                ready_now(io.as_fd(), Interest::WRITE)?;
                 most = most.min(libc::PIPE_BUF);
             }
             Self::Plain => {}
@@ -249,12 +251,18 @@ impl Call {
 struct AlwaysReady {
     fd: OwnedFd,
     reactor: Rc<Reactor>,
-    was_put_off: Cell<bool>,
+    stamp: Stamp,
+}
+
+impl Drop for AlwaysReady {
+    fn drop(&mut self) {
+        self.reactor.budget().forget(&self.stamp);
+    }
 }
 
 impl AlwaysReady {
     fn new(reactor: Rc<Reactor>, fd: BorrowedFd<'_>) -> io::Result<Self> {
-        Ok(Self { fd: duplicate(fd)?, reactor, was_put_off: Cell::new(false) })
+        Ok(Self { fd: duplicate(fd)?, reactor, stamp: Stamp::default() })
     }
 
     fn poll(
@@ -263,7 +271,7 @@ impl AlwaysReady {
         mut op: impl FnMut(&OwnedFd) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let budget = self.reactor.budget();
-        ready!(budget.poll_proceed(&self.was_put_off, cx));
+        ready!(budget.poll_proceed(&self.stamp, cx));
         loop {
             match op(&self.fd) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

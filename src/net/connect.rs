@@ -1,17 +1,24 @@
 //! Layer 5: how a stream socket gets connected, TCP or Unix.
-//! Imports `io`. Invariant: watched only after connect(2) was called, since an unconnected
-//! socket reports a hang-up.
+//! Invariant: watched only after connect(2) was called, since an unconnected socket reports a
+//! hang-up.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
+use crate::executor::current;
 use crate::io::Async;
+use crate::reactor::Kind;
+use crate::sys::{AsFd, OwnedFd};
 
 /// Opens a stream socket that is connected to `address`, or on its way to be.
-pub(super) async fn connect<T>(domain: Domain, address: &SockAddr) -> io::Result<Async<T>>
+pub(super) async fn connect<T>(
+    domain: Domain,
+    kind: Kind,
+    address: &SockAddr,
+) -> io::Result<Async<T>>
 where
     T: AsFd + From<OwnedFd> + 'static,
 {
@@ -21,10 +28,12 @@ where
         Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => true,
         Err(error) => return Err(error),
     };
-    let stream = Async::new_nonblocking(T::from(OwnedFd::from(socket)))?;
+    let reactor = Rc::clone(&current::expect().reactor);
+    let stream = Async::fresh(T::from(OwnedFd::from(socket)), Some(kind), reactor)?;
     if in_progress {
         stream.writable().await?;
-        let socket = SockRef::from(&stream);
+        let descriptor = stream.descriptor();
+        let socket = SockRef::from(&descriptor);
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }

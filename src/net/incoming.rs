@@ -1,21 +1,24 @@
 //! Layer 5: a stream of accepted connections.
-//! Imports `runtime`. Invariant: when descriptors or memory have run out,
-//! accept(2) is tried once in a while, not for ever: the listener stays ready all the time.
+//! Invariant: when descriptors or memory have run out, accept(2) is tried once in a while, not for
+//! ever: the listener stays ready all the time.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream;
 use rustix::io::Errno;
 
-use crate::runtime::{Deadline, current_reactor};
+use crate::reactor::Reactor;
+use crate::time::{OnReactor, Sleep};
 
 /// How long no connection is accepted after one was refused for want of descriptors or memory.
 /// Asyncio waits a second; a tenth keeps the processor idle all the same, and recovers sooner.
-const REST: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts one connection after the other; from `incoming()` of a listener. It never ends.
 ///
@@ -26,14 +29,15 @@ const REST: Duration = Duration::from_millis(100);
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Incoming<'l, C> {
     poll_accept: PollAccept<'l, C>,
-    rest: Option<Deadline>,
+    reactor: Rc<Reactor>,
+    pause: Option<OnReactor>,
 }
 
 pub(super) type PollAccept<'l, C> = Box<dyn FnMut(&mut Context<'_>) -> Poll<io::Result<C>> + 'l>;
 
 impl<'l, C> Incoming<'l, C> {
-    pub(super) fn new(poll_accept: PollAccept<'l, C>) -> Self {
-        Self { poll_accept, rest: None }
+    pub(super) fn new(reactor: &Rc<Reactor>, poll_accept: PollAccept<'l, C>) -> Self {
+        Self { poll_accept, reactor: Rc::clone(reactor), pause: None }
     }
 }
 
@@ -42,19 +46,19 @@ impl<C> Stream for Incoming<'_, C> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(rest) = &mut self.rest {
-                ready!(rest.poll(cx))?;
+            if let Some(pause) = &mut self.pause {
+                ready!(Pin::new(pause).poll(cx))?;
             }
-            let is_resting = self.rest.is_some();
+            let had_paused = self.pause.is_some();
             match ready!((self.poll_accept)(cx)) {
                 Err(error) if is_exhaustion(&error) => {
-                    self.rest = Some(Deadline::new(current_reactor(), Instant::now() + REST));
-                    if !is_resting {
+                    self.pause = Some(Sleep::after_on(&self.reactor, PAUSE));
+                    if !had_paused {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
                 result => {
-                    self.rest = None;
+                    self.pause = None;
                     return Poll::Ready(Some(result));
                 }
             }
@@ -72,6 +76,6 @@ fn is_exhaustion(error: &io::Error) -> bool {
 
 impl<C> fmt::Debug for Incoming<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("is_resting", &self.rest.is_some()).finish_non_exhaustive()
+        f.debug_struct("Incoming").field("is_paused", &self.pause.is_some()).finish_non_exhaustive()
     }
 }

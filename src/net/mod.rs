@@ -5,8 +5,7 @@
 //! [`SocketAddr`](std::net::SocketAddr)s and paths: to resolve a name blocks, so it is left to a
 //! thread of yours (see `examples/remote.rs`).
 
-// Layer 5: sockets. Imports `io`, `reactor` and `runtime`. Invariant: a stream is handed out only
-// when it is connected.
+// Layer 5: sockets. Invariant: a stream is handed out only when it is connected.
 
 mod connect;
 mod incoming;

@@ -1,9 +1,8 @@
 //! Layer 5: TCP.
-//! Imports `io` and its siblings.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, recv};
@@ -11,7 +10,10 @@ use socket2::{Domain, SockAddr, SockRef};
 
 use super::connect::{connect, stream_socket};
 use super::incoming::Incoming;
+use crate::executor::current;
 use crate::io::Async;
+use crate::reactor::{Direction, Kind};
+use crate::sys::BorrowedFd;
 
 /// Connections that may wait to be accepted, if the system allows as many: Linux's default
 /// `somaxconn`. Those that come beyond it are dropped, and try again after a second.
@@ -19,7 +21,7 @@ const BACKLOG: i32 = 4096;
 
 impl Async<TcpListener> {
     /// Listens on `address`; port 0 lets the system choose one, which
-    /// `get_ref().local_addr()` tells.
+    /// [`local_addr`](Self::local_addr) tells.
     ///
     /// As [`TcpListener::bind`] does, it takes an address that an earlier listener has just left
     /// (`SO_REUSEADDR`); but more connections than 128 may come at once.
@@ -36,7 +38,16 @@ impl Async<TcpListener> {
         socket.set_reuse_address(true)?;
         socket.bind(&SockAddr::from(address))?;
         socket.listen(BACKLOG)?;
-        Self::new_nonblocking(socket.into())
+        let reactor = Rc::clone(&current::expect().reactor);
+        Ok(Self::fresh(socket.into(), Some(Kind::Tcp), reactor)?)
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io().local_addr()
     }
 
     /// Accepts a connection; returns it and the peer's address.
@@ -49,8 +60,8 @@ impl Async<TcpListener> {
     /// # Cancel safety
     /// May be dropped at any time: no accepted connection is lost.
     pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
-        let (stream, peer) = self.read_with(accept).await?;
-        Ok((Async::new_nonblocking(stream)?, peer))
+        let (stream, peer) = self.operation(Direction::Read, || accept(self.io())).await?;
+        Ok((self.accepted(stream)?, peer))
     }
 
     /// As [`accept`](Self::accept), for hand-written futures.
@@ -61,15 +72,20 @@ impl Async<TcpListener> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Async<TcpStream>, SocketAddr)>> {
-        self.poll_read_with(cx, accept).map(|accepted| {
+        self.poll_operation(Direction::Read, cx, || accept(self.io())).map(|accepted| {
             let (stream, peer) = accepted?;
-            Ok((Async::new_nonblocking(stream)?, peer))
+            Ok((self.accepted(stream)?, peer))
         })
+    }
+
+    /// In the listener's runtime, whether or not that is the current one, and of its kind.
+    fn accepted(&self, stream: TcpStream) -> io::Result<Async<TcpStream>> {
+        Ok(Async::fresh(stream, Some(self.kind()), Rc::clone(self.reactor()))?)
     }
 
     /// Accepts one connection after the other, and rests when the process is out of descriptors.
     pub fn incoming(&self) -> Incoming<'_, (Async<TcpStream>, SocketAddr)> {
-        Incoming::new(Box::new(|cx| self.poll_accept(cx)))
+        Incoming::new(self.reactor(), Box::new(|cx| self.poll_accept(cx)))
     }
 }
 
@@ -104,7 +120,7 @@ impl Async<TcpStream> {
     /// May be dropped at any time: the socket is closed.
     pub async fn connect(address: impl Into<SocketAddr>) -> io::Result<Self> {
         let address = address.into();
-        connect(Domain::for_address(address), &SockAddr::from(address)).await
+        connect(Domain::for_address(address), Kind::Tcp, &SockAddr::from(address)).await
     }
 
     /// Copies what is there into `buf` without taking it; returns how many bytes.
@@ -115,7 +131,23 @@ impl Async<TcpStream> {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(|stream| peek(stream, buf)).await
+        self.operation(Direction::Read, || peek(self.descriptor(), buf)).await
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// As getpeername(2).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io().peer_addr()
     }
 
     /// Shuts a side of the connection, or both, down.
@@ -123,7 +155,7 @@ impl Async<TcpStream> {
     /// # Errors
     /// As shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.get_ref().shutdown(how)
+        self.io().shutdown(how)
     }
 
     /// True if small writes are sent at once (`TCP_NODELAY`).
@@ -131,7 +163,7 @@ impl Async<TcpStream> {
     /// # Errors
     /// As getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
-        SockRef::from(self).tcp_nodelay()
+        SockRef::from(&self.descriptor()).tcp_nodelay()
     }
 
     /// Sends small writes at once, or gathers them (Nagle's algorithm, the system's default).
@@ -139,12 +171,12 @@ impl Async<TcpStream> {
     /// # Errors
     /// As setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        SockRef::from(self).set_tcp_nodelay(nodelay)
+        SockRef::from(&self.descriptor()).set_tcp_nodelay(nodelay)
     }
 }
 
-pub(super) fn peek(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
-    let (len, _) = recv(socket, buf, RecvFlags::PEEK)?;
+pub(super) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    let (len, _) = recv(socket, buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
     Ok(len)
 }
 
@@ -152,8 +184,9 @@ pub(super) fn peek(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
 impl TryFrom<TcpListener> for Async<TcpListener> {
     type Error = io::Error;
 
+    #[track_caller]
     fn try_from(listener: TcpListener) -> io::Result<Self> {
-        Self::new(listener)
+        Ok(Self::new(listener)?)
     }
 }
 
@@ -161,7 +194,8 @@ impl TryFrom<TcpListener> for Async<TcpListener> {
 impl TryFrom<TcpStream> for Async<TcpStream> {
     type Error = io::Error;
 
+    #[track_caller]
     fn try_from(stream: TcpStream) -> io::Result<Self> {
-        Self::new(stream)
+        Ok(Self::new(stream)?)
     }
 }

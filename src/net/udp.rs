@@ -1,10 +1,13 @@
 //! Layer 5: UDP.
-//! Imports `io`.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use crate::io::Async;
+use rustix::net::{RecvFlags, SendFlags, recv, recvfrom, send, sendto};
+
+use super::tcp::peek;
+use crate::io::{Async, NO_SIGNAL};
+use crate::reactor::Direction;
 
 impl Async<UdpSocket> {
     /// A socket bound to `address`; port 0 lets the system choose one.
@@ -16,7 +19,23 @@ impl Async<UdpSocket> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn bind(address: impl Into<SocketAddr>) -> io::Result<Self> {
-        Self::new(UdpSocket::bind(address.into())?)
+        Ok(Self::new(UdpSocket::bind(address.into())?)?)
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io().local_addr()
+    }
+
+    /// The address that it is connected to.
+    ///
+    /// # Errors
+    /// As getpeername(2).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io().peer_addr()
     }
 
     /// Receives a datagram; returns its length, cut to that of `buf`, and its sender.
@@ -27,7 +46,7 @@ impl Async<UdpSocket> {
     /// # Cancel safety
     /// May be dropped at any time: no datagram is lost.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.read_with(|socket| socket.recv_from(buf)).await
+        self.receive_from(buf, RecvFlags::DONTWAIT).await
     }
 
     /// As [`recv_from`](Self::recv_from), and leaves the datagram in the queue.
@@ -38,7 +57,7 @@ impl Async<UdpSocket> {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.read_with(|socket| socket.peek_from(buf)).await
+        self.receive_from(buf, RecvFlags::DONTWAIT | RecvFlags::PEEK).await
     }
 
     /// Sends a datagram; returns how many bytes, which is all of them.
@@ -50,7 +69,9 @@ impl Async<UdpSocket> {
     /// May be dropped at any time: the datagram is then not sent.
     pub async fn send_to(&self, buf: &[u8], target: impl Into<SocketAddr>) -> io::Result<usize> {
         let target = target.into();
-        self.write_with(|socket| socket.send_to(buf, target)).await
+        let flags = SendFlags::DONTWAIT | NO_SIGNAL;
+        self.operation(Direction::Write, || Ok(sendto(self.descriptor(), buf, flags, &target)?))
+            .await
     }
 
     /// Receives a datagram of the peer that the socket is connected to (`get_ref().connect(…)`).
@@ -61,7 +82,10 @@ impl Async<UdpSocket> {
     /// # Cancel safety
     /// May be dropped at any time: no datagram is lost.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(|socket| socket.recv(buf)).await
+        self.operation(Direction::Read, || {
+            Ok(recv(self.descriptor(), &mut *buf, RecvFlags::DONTWAIT)?.0)
+        })
+        .await
     }
 
     /// As [`recv`](Self::recv), and leaves the datagram in the queue.
@@ -72,7 +96,7 @@ impl Async<UdpSocket> {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(|socket| socket.peek(buf)).await
+        self.operation(Direction::Read, || peek(self.descriptor(), buf)).await
     }
 
     /// Sends a datagram to the peer that the socket is connected to.
@@ -83,7 +107,21 @@ impl Async<UdpSocket> {
     /// # Cancel safety
     /// May be dropped at any time: the datagram is then not sent.
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write_with(|socket| socket.send(buf)).await
+        let flags = SendFlags::DONTWAIT | NO_SIGNAL;
+        self.operation(Direction::Write, || Ok(send(self.descriptor(), buf, flags)?)).await
+    }
+
+    async fn receive_from(
+        &self,
+        buf: &mut [u8],
+        flags: RecvFlags,
+    ) -> io::Result<(usize, SocketAddr)> {
+        self.operation(Direction::Read, || {
+            let (len, _, sender) = recvfrom(self.descriptor(), &mut *buf, flags)?;
+            let sender = sender.ok_or(io::ErrorKind::InvalidData)?;
+            Ok((len, SocketAddr::try_from(sender)?))
+        })
+        .await
     }
 }
 
@@ -91,7 +129,8 @@ impl Async<UdpSocket> {
 impl TryFrom<UdpSocket> for Async<UdpSocket> {
     type Error = io::Error;
 
+    #[track_caller]
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        Self::new(socket)
+        Ok(Self::new(socket)?)
     }
 }

@@ -1,25 +1,27 @@
 //! Layer 5: Unix domain sockets.
-//! Imports `io`, `runtime` and its siblings.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
+use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, recv, send, sendto};
 use socket2::{Domain, SockAddr};
 
 use super::connect::connect;
 use super::incoming::Incoming;
 use super::tcp::peek;
-use crate::io::Async;
-use crate::runtime::{Deadline, current_reactor};
+use crate::io::{Async, NO_SIGNAL};
+use crate::reactor::{Direction, Kind};
+use crate::time::Sleep;
 
-/// How long a datagram rests that a receiver had no room for. A thousand tries a second cost less
+/// How long a datagram waits that a receiver had no room for. A thousand tries a second cost less
 /// than 1 % of the processor.
-const REST: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Async<UnixListener> {
     /// Listens on a path, which must not exist yet, and stays there when the listener is gone.
@@ -31,7 +33,7 @@ impl Async<UnixListener> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::new(UnixListener::bind(path)?)
+        Ok(Self::new(UnixListener::bind(path)?)?)
     }
 
     /// Accepts a connection; returns it and the peer's address, which mostly has no name.
@@ -42,8 +44,8 @@ impl Async<UnixListener> {
     /// # Cancel safety
     /// May be dropped at any time: no accepted connection is lost.
     pub async fn accept(&self) -> io::Result<(Async<UnixStream>, SocketAddr)> {
-        let (stream, peer) = self.read_with(accept).await?;
-        Ok((Async::new_nonblocking(stream)?, peer))
+        let (stream, peer) = self.operation(Direction::Read, || accept(self.io())).await?;
+        Ok((self.accepted(stream)?, peer))
     }
 
     /// As [`accept`](Self::accept), for hand-written futures.
@@ -54,15 +56,21 @@ impl Async<UnixListener> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Async<UnixStream>, SocketAddr)>> {
-        self.poll_read_with(cx, accept).map(|accepted| {
+        self.poll_operation(Direction::Read, cx, || accept(self.io())).map(|accepted| {
             let (stream, peer) = accepted?;
-            Ok((Async::new_nonblocking(stream)?, peer))
+            Ok((self.accepted(stream)?, peer))
         })
+    }
+
+    /// In the listener's runtime, whether or not that is the current one, and of its kind, which
+    /// need not be that of a stream.
+    fn accepted(&self, stream: UnixStream) -> io::Result<Async<UnixStream>> {
+        Ok(Async::fresh(stream, Some(self.kind()), Rc::clone(self.reactor()))?)
     }
 
     /// Accepts one connection after the other, and rests when the process is out of descriptors.
     pub fn incoming(&self) -> Incoming<'_, (Async<UnixStream>, SocketAddr)> {
-        Incoming::new(Box::new(|cx| self.poll_accept(cx)))
+        Incoming::new(self.reactor(), Box::new(|cx| self.poll_accept(cx)))
     }
 }
 
@@ -117,7 +125,7 @@ impl Async<UnixStream> {
     /// # Cancel safety
     /// May be dropped at any time: the socket is closed.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        connect(Domain::UNIX, &SockAddr::unix(path)?).await
+        connect(Domain::UNIX, Kind::UnixStream, &SockAddr::unix(path)?).await
     }
 
     /// Two sockets that are connected to each other.
@@ -141,7 +149,23 @@ impl Async<UnixStream> {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(|stream| peek(stream, buf)).await
+        self.operation(Direction::Read, || peek(self.descriptor(), buf)).await
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// As getpeername(2).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io().peer_addr()
     }
 
     /// Shuts a side of the connection, or both, down.
@@ -149,7 +173,7 @@ impl Async<UnixStream> {
     /// # Errors
     /// As shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.get_ref().shutdown(how)
+        self.io().shutdown(how)
     }
 }
 
@@ -163,7 +187,7 @@ impl Async<UnixDatagram> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::new(UnixDatagram::bind(path)?)
+        Ok(Self::new(UnixDatagram::bind(path)?)?)
     }
 
     /// A socket without a name, which can only send.
@@ -175,7 +199,7 @@ impl Async<UnixDatagram> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn unbound() -> io::Result<Self> {
-        Self::new(UnixDatagram::unbound()?)
+        Ok(Self::new(UnixDatagram::unbound()?)?)
     }
 
     /// Two sockets that are connected to each other.
@@ -199,7 +223,8 @@ impl Async<UnixDatagram> {
     /// # Cancel safety
     /// May be dropped at any time: no datagram is lost.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.read_with(|socket| socket.recv_from(buf)).await
+        // By std, whose address takes in every name that a sender may have.
+        self.operation(Direction::Read, || self.io().recv_from(buf)).await
     }
 
     /// Sends a datagram to the socket at `path`.
@@ -214,19 +239,37 @@ impl Async<UnixDatagram> {
     /// # Cancel safety
     /// May be dropped at any time: the datagram is then not sent.
     pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        let path = path.as_ref();
+        let receiver = SocketAddrUnix::new(path.as_ref())?;
+        let flags = SendFlags::DONTWAIT | NO_SIGNAL;
         loop {
             // Not to wait for: the socket itself is writable all the time.
-            let sent = self.write_with(|socket| match socket.send_to(buf, path) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-                result => result.map(Some),
+            let sent = self.operation(Direction::Write, || {
+                match sendto(self.descriptor(), buf, flags, &receiver) {
+                    Err(Errno::AGAIN) => Ok(None),
+                    result => Ok(Some(result?)),
+                }
             });
             if let Some(len) = sent.await? {
                 return Ok(len);
             }
-            let mut rest = Deadline::new(current_reactor(), Instant::now() + REST);
-            poll_fn(|cx| rest.poll(cx)).await?;
+            Sleep::after_on(self.reactor(), PAUSE).await?;
         }
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io().local_addr()
+    }
+
+    /// The address that it is connected to.
+    ///
+    /// # Errors
+    /// As getpeername(2).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io().peer_addr()
     }
 
     /// Receives a datagram; returns its length, cut to that of `buf`.
@@ -237,7 +280,10 @@ impl Async<UnixDatagram> {
     /// # Cancel safety
     /// May be dropped at any time: no datagram is lost.
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_with(|socket| socket.recv(buf)).await
+        self.operation(Direction::Read, || {
+            Ok(recv(self.descriptor(), &mut *buf, RecvFlags::DONTWAIT)?.0)
+        })
+        .await
     }
 
     /// Sends a datagram to the peer that the socket is connected to.
@@ -248,7 +294,8 @@ impl Async<UnixDatagram> {
     /// # Cancel safety
     /// May be dropped at any time: the datagram is then not sent.
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write_with(|socket| socket.send(buf)).await
+        let flags = SendFlags::DONTWAIT | NO_SIGNAL;
+        self.operation(Direction::Write, || Ok(send(self.descriptor(), buf, flags)?)).await
     }
 }
 
@@ -256,8 +303,9 @@ impl Async<UnixDatagram> {
 impl TryFrom<UnixListener> for Async<UnixListener> {
     type Error = io::Error;
 
+    #[track_caller]
     fn try_from(listener: UnixListener) -> io::Result<Self> {
-        Self::new(listener)
+        Ok(Self::new(listener)?)
     }
 }
 
@@ -265,8 +313,9 @@ impl TryFrom<UnixListener> for Async<UnixListener> {
 impl TryFrom<UnixStream> for Async<UnixStream> {
     type Error = io::Error;
 
+    #[track_caller]
     fn try_from(stream: UnixStream) -> io::Result<Self> {
-        Self::new(stream)
+        Ok(Self::new(stream)?)
     }
 }
 
@@ -274,7 +323,8 @@ impl TryFrom<UnixStream> for Async<UnixStream> {
 impl TryFrom<UnixDatagram> for Async<UnixDatagram> {
     type Error = io::Error;
 
+    #[track_caller]
     fn try_from(socket: UnixDatagram) -> io::Result<Self> {
-        Self::new(socket)
+        Ok(Self::new(socket)?)
     }
 }

@@ -1,11 +1,9 @@
 //! Layer 2: a timer descriptor, so that a foreign loop that watches only the runtime's descriptor
 //! is woken for deadlines too.
-//! Imports `selector`. Invariant: while a deadline is set, the descriptor becomes readable when
-//! it has passed, and stays so until another one is set.
+//! Invariant: while a deadline is set, the descriptor is readable from then on, until another is set.
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,36 +12,51 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use super::source::SourceSelector;
+use super::source::{Source, SourceSelector};
 use crate::interest::Interest;
+use crate::selector::Key;
+use crate::sys::{AsRawFd, OwnedFd};
 
 /// A `timerfd(2)`, registered by level in the reactor's selector.
-#[derive(Debug)]
 pub(super) struct Alarm {
-    timer: Rc<OwnedFd>,
+    timer: Rc<Source<OwnedFd>>,
+    key: Key,
     deadline: Cell<Option<Instant>>,
 }
 
 impl Alarm {
     pub(super) fn new(selector: &mut SourceSelector) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = Rc::new(timerfd_create(TimerfdClockId::Monotonic, flags)?);
-        selector.register(Rc::clone(&timer) as Rc<dyn AsFd>, Interest::READ, None)?;
-        Ok(Self { timer, deadline: Cell::new(None) })
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let timer = Rc::new(Source::new(timer.as_raw_fd(), false, timer));
+        let key = selector.register(Rc::clone(&timer) as Rc<Source>, Interest::READ, ())?;
+        Ok(Self { timer, key, deadline: Cell::new(None) })
+    }
+
+    /// The registration.
+    pub(super) fn key(&self) -> Key {
+        self.key
     }
 
     /// Rings at `deadline`, at once if it has passed, and no more for an older one.
-    pub(super) fn set(&self, deadline: Option<Instant>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// As `timerfd_settime(2)`.
+    pub(super) fn set(
+        &self,
+        deadline: Option<Instant>,
+        now: impl FnOnce() -> Instant,
+    ) -> io::Result<()> {
         if self.deadline.get() == deadline {
             return Ok(());
         }
         let value = deadline.map_or(NEVER, |deadline| {
             // Zero would disarm the timer instead of firing it.
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(now());
             Timespec::try_from(left.max(Duration::from_nanos(1))).unwrap_or(FAR_FUTURE)
         });
         let setting = Itimerspec { it_interval: NEVER, it_value: value };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting)?;
+        timerfd_settime(&self.timer.io, TimerfdTimerFlags::empty(), &setting)?;
         self.deadline.set(deadline);
         Ok(())
     }

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Instant;
 
 use super::source::SourceSelector;
+use crate::selector::Key;
 
 /// Cannot be made.
-#[derive(Debug)]
 pub(super) enum Alarm {}
 
 impl Alarm {
@@ -17,7 +17,15 @@ impl Alarm {
         ))
     }
 
-    pub(super) fn set(&self, _deadline: Option<Instant>) -> io::Result<()> {
+    pub(super) fn key(&self) -> Key {
+        match *self {}
+    }
+
+    pub(super) fn set(
+        &self,
+        _deadline: Option<Instant>,
+        _now: impl FnOnce() -> Instant,
+    ) -> io::Result<()> {
         match *self {}
     }
 }

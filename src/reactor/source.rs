@@ -1,19 +1,44 @@
-//! Layer 2: what is known of one source, and who waits for it.
-//! Imports `waiters` and `interest`. Makes no system call and wakes nobody.
+//! Layer 2: one descriptor: what is known of it, and who waits for it.
+//! Limits: one allocation a source. Makes no system call but the one that asks for its kind.
 //! Invariant: a direction that is not `ready` has an event of the system ahead of it (edge), or
 //! is armed as soon as somebody waits (oneshot).
 
 use std::cell::Cell;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::task::Waker;
 
+use bitflags::bitflags;
+
+use super::budget::{Budget, Stamp};
+use super::kind::{FileId, Kind};
+use super::waiter::WaiterId;
 use super::waiters::Waiters;
 use crate::interest::{Interest, Readiness};
 use crate::selector::{DefaultSelector, Key};
+use crate::sys::{self, AsFd, BorrowedFd, RawFd};
 
-/// A selector of anything, whose data are the sources' states; the alarm has none.
-pub(super) type SourceSelector = DefaultSelector<Rc<dyn AsFd>, Option<Rc<Source>>>;
+/// A selector of anything.
+pub(super) type SourceSelector = DefaultSelector<Rc<Source>, ()>;
+
+/// A descriptor that a reactor watches, and what owns it: held by the selector as `Source`, by
+/// each handle as `Source<T>`.
+pub(crate) struct Source<T: ?Sized = dyn AsFd> {
+    pub(crate) state: State,
+    pub(crate) io: T,
+}
+
+impl<T> Source<T> {
+    pub(super) fn new(fd: RawFd, edges_tell_the_end: bool, io: T) -> Self {
+        Self { state: State::new(fd, edges_tell_the_end), io }
+    }
+}
+
+impl<T: ?Sized> AsFd for Source<T> {
+    /// Without a question to `T`, whose answer is user code: the selector asks under a borrow.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.state.descriptor()
+    }
+}
 
 /// One of the two ways of a source; each has its own readiness and waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,68 +49,98 @@ pub(crate) enum Direction {
 
 impl Direction {
     const BOTH: [Self; 2] = [Self::Read, Self::Write];
-
-    fn interest(self) -> Interest {
-        match self {
-            Self::Read => Interest::READ,
-            Self::Write => Interest::WRITE,
-        }
-    }
 }
 
 /// How many events a direction has had: says whether what an operation saw is still the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tick(u32);
+pub(super) struct Tick(u32);
+
+bitflags! {
+    /// Why a short read may leave something to read that no event will tell of.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Doubts: u8 {
+        /// The source is not watched by edges, or these do not tell of an end of file.
+        const NO_EDGES = 0b0001;
+        /// The end of file was announced, which comes without another edge, or an out-of-band
+        /// mark, at which reads stop short.
+        const END_OR_MARK = 0b0010;
+        /// The program has had the source in its hands since the last event: it may have taken
+        /// out-of-band data before the event that tells of the mark.
+        const LENT = 0b0100;
+        /// It had, before the last event.
+        const WAS_LENT = 0b1000;
+    }
+}
 
 /// After these a short read is no sign of what there is to read.
-const ENDS_THE_SHORT_CUT: Readiness =
+const END_OR_MARK: Readiness =
     Readiness::READ_CLOSED.union(Readiness::WRITE_CLOSED).union(Readiness::PRIORITY);
 
-/// The state of a registered source.
+/// The state of a source.
 ///
 /// Each direction:
 /// Ready ─`WouldBlock`: clear→ Empty ─put→ Waiting ─deliver→ Ready.
 /// So nobody waits for what is ready.
 /// It begins as Ready, since to try is cheaper than to ask.
-#[derive(Default)]
-pub(crate) struct Source {
+pub(crate) struct State {
     key: Cell<Option<Key>>,
     sides: [Side; 2],
-    /// See [`short_read_drains`](Self::short_read_drains).
-    short_read_drains: Cell<bool>,
+    doubts: Cell<Doubts>,
+    kind: Cell<Option<Kind>>,
     /// What the system watches at the moment, where it watches once (oneshot).
-    armed: Cell<Option<Interest>>,
+    armed: Cell<Interest>,
+    /// What makes the read direction ready: READ, and PRIORITY if somebody waits for that.
+    reads: Cell<Interest>,
+    /// How many handles there are on it.
+    handles: Cell<usize>,
+    /// The file whose blocking mode is to be given back.
+    file: Cell<Option<FileId>>,
+    fd: RawFd,
 }
 
-struct Side {
-    ready: Cell<bool>,
-    tick: Cell<Tick>,
-    /// See [`Budget::poll_proceed`](super::budget::Budget::poll_proceed).
-    was_put_off: Cell<bool>,
-    waiters: Waiters,
+#[derive(Default)]
+pub(super) struct Side {
+    /// False until the first event or attempt tells otherwise: see [`State::new`].
+    pub(super) ready: Cell<bool>,
+    tick: Cell<u32>,
+    pub(super) stamp: Stamp,
+    pub(super) waiters: Waiters,
 }
 
-impl Default for Side {
-    fn default() -> Self {
+impl State {
+    /// Of a descriptor yet to be registered; `edges_tell_the_end` if it will be watched by edges,
+    /// and that a stream has ended is among them.
+    fn new(fd: RawFd, edges_tell_the_end: bool) -> Self {
+        let doubts = if edges_tell_the_end { Doubts::empty() } else { Doubts::NO_EDGES };
+        let side = || Side { ready: Cell::new(true), ..Side::default() };
         Self {
-            ready: Cell::new(true),
-            tick: Cell::new(Tick(0)),
-            was_put_off: Cell::new(false),
-            waiters: Waiters::default(),
+            key: Cell::new(None),
+            sides: [side(), side()],
+            doubts: Cell::new(doubts),
+            kind: Cell::new(None),
+            armed: Cell::new(Interest::empty()),
+            reads: Cell::new(Interest::READ),
+            handles: Cell::new(1),
+            file: Cell::new(None),
+            fd,
         }
     }
-}
 
-impl Source {
     #[inline]
-    fn side(&self, direction: Direction) -> &Side {
+    pub(super) fn side(&self, direction: Direction) -> &Side {
         &self.sides[direction as usize]
     }
 
-    /// A source yet to be registered; `edges_tell_the_end` if it will be watched by edges, and
-    /// that a stream has ended is among them.
-    pub(super) fn new(edges_tell_the_end: bool) -> Self {
-        Self { short_read_drains: Cell::new(edges_tell_the_end), ..Self::default() }
+    pub(super) fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    #[inline]
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: `borrowed` needs an open descriptor: a state lives beside the `io` that owns it,
+        // in a `Source`, which lends nobody a `&mut` to it. Who closes a descriptor that others own
+        // breaks I/O safety there, and is answered by EBADF here.
+        unsafe { sys::borrowed(self.fd) }
     }
 
     /// The registration, while there is one.
@@ -98,74 +153,132 @@ impl Source {
     }
 
     /// What the system watches, on a back end where that follows the waiters.
-    pub(super) fn armed(&self) -> Interest {
-        self.armed.get().unwrap_or(Interest::empty())
+    pub(super) fn armed(&self) -> &Cell<Interest> {
+        &self.armed
     }
 
-    pub(super) fn set_armed(&self, interest: Interest) {
-        self.armed.set(Some(interest));
+    pub(super) fn file(&self) -> &Cell<Option<FileId>> {
+        &self.file
+    }
+
+    /// What the descriptor is; asked of the system once.
+    #[inline]
+    pub(crate) fn kind(&self) -> Kind {
+        match self.kind.get() {
+            Some(kind) => kind,
+            None => self.ask_kind(),
+        }
+    }
+
+    #[cold]
+    fn ask_kind(&self) -> Kind {
+        let kind = Kind::of(self.descriptor());
+        self.kind.set(Some(kind));
+        kind
+    }
+
+    /// Tells what the descriptor is, where that is known.
+    pub(crate) fn set_kind(&self, kind: Kind) {
+        self.kind.set(Some(kind));
+    }
+
+    /// Counts one more handle.
+    pub(crate) fn add_handle(&self) {
+        self.handles.set(self.handles.get() + 1);
+    }
+
+    /// Counts one handle less; true if it was the last one.
+    pub(crate) fn remove_handle(&self) -> bool {
+        self.handles.set(self.handles.get() - 1);
+        self.handles.get() == 0
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.handles.get() > 1
+    }
+
+    /// The program gets the source into its hands, to do with it what it likes.
+    #[inline]
+    pub(crate) fn lend(&self) {
+        self.doubts.set(self.doubts.get() | Doubts::LENT);
+    }
+
+    /// True if a short read leaves this source with nothing to read until the next event.
+    #[inline]
+    pub(super) fn short_read_drains(&self) -> bool {
+        self.doubts.get().is_empty()
+    }
+
+    /// What makes a direction ready.
+    #[inline]
+    fn interest(&self, direction: Direction) -> Interest {
+        match direction {
+            Direction::Read => self.reads.get(),
+            Direction::Write => Interest::WRITE,
+        }
+    }
+
+    /// Out-of-band data is to make the read direction ready, too, from now on.
+    pub(crate) fn want_priority(&self) {
+        self.reads.set(Interest::READ | Interest::PRIORITY);
     }
 
     /// The tick of `direction` if an operation is worth trying.
     #[inline]
-    pub(crate) fn ready(&self, direction: Direction) -> Option<Tick> {
+    pub(super) fn ready(&self, direction: Direction) -> Option<Tick> {
         let side = self.side(direction);
-        side.ready.get().then(|| side.tick.get())
-    }
-
-    /// Whether the last attempt at an operation was put off, for want of budget.
-    #[inline]
-    pub(crate) fn was_put_off(&self, direction: Direction) -> &Cell<bool> {
-        &self.side(direction).was_put_off
+        side.ready.get().then(|| Tick(side.tick.get()))
     }
 
     /// Takes the readiness back that an operation found to be spent, unless an event has come
     /// since `seen`: that one is news.
     #[inline]
-    pub(crate) fn clear(&self, direction: Direction, seen: Tick) {
+    pub(super) fn clear(&self, direction: Direction, seen: Tick) {
         let side = self.side(direction);
-        if side.tick.get() == seen {
+        if Tick(side.tick.get()) == seen {
             side.ready.set(false);
         }
     }
 
-    /// True if a short read leaves this stream with nothing to read until the next event: it is
-    /// watched by edges that tell of an end of file, none was announced, which would come without
-    /// another edge, and there was no out-of-band mark, at which reads stop short.
-    #[inline]
-    pub(crate) fn short_read_drains(&self) -> bool {
-        self.short_read_drains.get()
-    }
-
-    /// Who waits for `direction`.
-    #[inline]
-    pub(super) fn waiters(&self, direction: Direction) -> &Waiters {
-        &self.side(direction).waiters
+    /// Takes a waiter out that has ended or gives up.
+    pub(crate) fn remove_waiter(&self, direction: Direction, id: WaiterId) {
+        drop(self.side(direction).waiters.remove(id));
     }
 
     /// The directions that somebody waits for.
     pub(super) fn wanted(&self) -> Interest {
         Direction::BOTH
             .into_iter()
-            .filter(|direction| !self.side(*direction).waiters.is_empty())
-            .fold(Interest::empty(), |wanted, direction| wanted | direction.interest())
+            .filter(|direction| self.side(*direction).waiters.are_there())
+            .fold(Interest::empty(), |wanted, direction| wanted | self.interest(direction))
     }
 
     /// Takes an event in: sets the directions ready and moves their wakers to `due`.
     #[inline]
     pub(super) fn deliver(&self, readiness: Readiness, due: &mut Vec<Waker>) {
-        if readiness.intersects(ENDS_THE_SHORT_CUT) {
-            self.short_read_drains.set(false);
+        let doubts = self.doubts.get();
+        if readiness.intersects(END_OR_MARK) || !doubts.is_empty() {
+            self.doubt(doubts, readiness);
         }
         for direction in Direction::BOTH {
-            if readiness.intersects(direction.interest().into()) {
+            if readiness.intersects(self.interest(direction).into()) {
                 let side = self.side(direction);
-                side.tick.set(Tick(side.tick.get().0.wrapping_add(1)));
+                side.tick.set(side.tick.get().wrapping_add(1));
                 if !side.ready.replace(true) {
                     side.waiters.take_into(due);
                 }
             }
         }
+    }
+
+    #[cold]
+    fn doubt(&self, mut doubts: Doubts, readiness: Readiness) {
+        doubts.set(Doubts::WAS_LENT, doubts.contains(Doubts::LENT));
+        doubts.remove(Doubts::LENT);
+        if readiness.intersects(END_OR_MARK) {
+            doubts.insert(Doubts::END_OR_MARK);
+        }
+        self.doubts.set(doubts);
     }
 
     /// Moves the wakers of both directions to `due`.
@@ -174,53 +287,76 @@ impl Source {
             side.waiters.take_into(due);
         }
     }
+
+    /// Forgets that operations were put off.
+    pub(super) fn forget_stamps(&self, budget: &Budget) {
+        self.sides.iter().for_each(|side| budget.forget(&side.stamp));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::waiter::Waiter;
     use super::*;
 
-    fn deliver(source: &Source, readiness: Readiness) -> usize {
+    fn state(edges_tell_the_end: bool) -> State {
+        State::new(-1, edges_tell_the_end)
+    }
+
+    fn deliver(state: &State, readiness: Readiness) -> usize {
         let mut due = Vec::new();
-        source.deliver(readiness, &mut due);
+        state.deliver(readiness, &mut due);
         due.len()
     }
 
     #[test]
     fn an_event_that_comes_during_an_operation_is_not_cleared_by_it() {
-        let source = Source::default();
-        let seen = source.ready(Direction::Read).expect("tried first");
-        deliver(&source, Readiness::READ);
-        source.clear(Direction::Read, seen);
-        let seen = source.ready(Direction::Read).expect("the event came after `seen`");
-        source.clear(Direction::Read, seen);
-        assert_eq!(source.ready(Direction::Read), None);
-        assert!(source.ready(Direction::Write).is_some());
+        let state = state(false);
+        let seen = state.ready(Direction::Read).expect("tried first");
+        deliver(&state, Readiness::READ);
+        state.clear(Direction::Read, seen);
+        let seen = state.ready(Direction::Read).expect("the event came after `seen`");
+        state.clear(Direction::Read, seen);
+        assert_eq!(state.ready(Direction::Read), None);
+        assert!(state.ready(Direction::Write).is_some());
     }
 
     #[test]
     fn an_event_wakes_its_own_direction_only() {
-        let source = Source::default();
+        let state = state(false);
         for direction in Direction::BOTH {
-            source.clear(direction, source.ready(direction).expect("tried first"));
-            source.waiters(direction).put(None, Waker::noop().clone());
+            state.clear(direction, state.ready(direction).expect("tried first"));
+            let waiters = &state.side(direction).waiters;
+            waiters.put(&mut Waiter::Anonymous, Waker::noop().clone());
         }
-        assert_eq!(source.wanted(), Interest::READ | Interest::WRITE);
-        assert_eq!(deliver(&source, Readiness::WRITE), 1);
-        assert_eq!(source.wanted(), Interest::READ);
-        assert_eq!(deliver(&source, Readiness::PRIORITY), 0);
+        assert_eq!(state.wanted(), Interest::READ | Interest::WRITE);
+        assert_eq!(deliver(&state, Readiness::WRITE), 1);
+        assert_eq!(state.wanted(), Interest::READ);
+        assert_eq!(deliver(&state, Readiness::PRIORITY), 0);
+        state.want_priority();
+        assert_eq!(deliver(&state, Readiness::PRIORITY), 1);
     }
 
     #[test]
     fn a_half_close_or_urgent_data_ends_the_short_cut_for_ever() {
         for hint in [Readiness::READ_CLOSED, Readiness::PRIORITY] {
-            let source = Source::new(true);
-            deliver(&source, Readiness::READ);
-            assert!(source.short_read_drains());
-            deliver(&source, Readiness::READ | hint);
-            deliver(&source, Readiness::READ | hint);
-            deliver(&source, Readiness::READ);
-            assert!(!source.short_read_drains());
+            let state = state(true);
+            deliver(&state, Readiness::READ);
+            assert!(state.short_read_drains());
+            deliver(&state, Readiness::READ | hint);
+            deliver(&state, Readiness::READ);
+            assert!(!state.short_read_drains());
         }
+    }
+
+    #[test]
+    fn a_source_that_was_lent_is_trusted_again_after_the_next_event_but_one() {
+        let state = state(true);
+        state.lend();
+        assert!(!state.short_read_drains());
+        deliver(&state, Readiness::READ);
+        assert!(!state.short_read_drains());
+        deliver(&state, Readiness::READ);
+        assert!(state.short_read_drains());
     }
 }

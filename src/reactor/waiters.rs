@@ -1,119 +1,152 @@
 //! Layer 2: who waits for one direction of a source.
-//! Imports nothing. Invariant: a named waiter is in the list at most once, and no anonymous
-//! waker is there twice. Nothing here calls, clones or drops a waker; what leaves, is returned.
+//! Limits: one waiter allocates nothing; memory is bounded by the waiters that are alive.
+//! Invariant: calls, clones and drops no waker; what leaves is returned.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::mem;
-use std::num::NonZeroU32;
 use std::task::Waker;
 
-/// Names a waiter that can leave before its event, so that two futures of one task, whose wakers
-/// are alike, do not take each other's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaiterId(NonZeroU32);
+use super::crowd::Crowd;
+use super::waiter::{Moved, Waiter, WaiterId};
 
-/// The wakers of one direction. The first one has its own place, since mostly there is no other:
-/// while that is free, nobody waits.
+/// Names the place of [`Waiters::first`]; the crowd counts from one.
+const FIRST: WaiterId = WaiterId(0);
+
+/// The wakers of one direction, in the order in which they are to be woken.
+///
+/// Who is woken keeps its place until it is served or leaves: a waiter that found nothing comes
+/// before one that was served and waits again.
 #[derive(Default)]
 pub(super) struct Waiters {
+    /// The only waiter, mostly.
     first: Cell<Option<Waker>>,
-    first_id: Cell<Option<WaiterId>>,
+    first_is: Cell<First>,
     /// The others, from the first time that there is one.
-    rest: OnceCell<Box<RefCell<Vec<Waiter>>>>,
-    last_id: Cell<u32>,
+    crowd: OnceCell<Box<RefCell<Crowd>>>,
 }
 
-struct Waiter {
-    /// `None` for the callers of `poll_*` functions, which have no way to say that they leave.
-    id: Option<WaiterId>,
-    waker: Waker,
-}
-
-impl Waiter {
-    /// True if `other` takes the place of this one: it has its name, or neither has a name and
-    /// both wake the same task.
-    fn is_same(&self, other: &Self) -> bool {
-        self.id == other.id && (self.id.is_some() || self.waker.will_wake(&other.waker))
-    }
+/// Whose the first place is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum First {
+    #[default]
+    Nobodys,
+    /// It is free again once its waiter is woken.
+    Anonymous,
+    /// It is free again once its waiter leaves.
+    Named,
 }
 
 impl Waiters {
-    pub(super) fn is_empty(&self) -> bool {
+    /// True if somebody waits who is not woken yet.
+    pub(super) fn are_there(&self) -> bool {
         let first = self.first.take();
-        let is_empty = first.is_none();
+        let is_some = first.is_some();
         self.first.set(first);
-        is_empty
+        is_some || self.crowd.get().is_some_and(|crowd| crowd.borrow().is_waiting())
     }
 
-    /// A name that no other waiter here has, nor soon gets.
-    pub(super) fn new_id(&self) -> WaiterId {
-        let id = NonZeroU32::MIN.saturating_add(self.last_id.get());
-        self.last_id.set((self.last_id.get() + 1) % u32::MAX);
-        WaiterId(id)
-    }
-
-    /// Adds a waiter, or gives the one that is there another waker. Returns the waker it replaces.
+    /// True if `waiter` waits already, with a waker that wakes the same task.
     #[inline]
-    pub(super) fn put(&self, id: Option<WaiterId>, waker: Waker) -> Option<Waker> {
-        match self.first.replace(Some(waker)) {
-            None => {
-                self.first_id.set(id);
-                None
+    pub(super) fn has(&self, waiter: &Waiter<'_>, waker: &Waker) -> bool {
+        let is_first = match waiter {
+            Waiter::Named(id) => **id == Some(FIRST),
+            Waiter::Anonymous => self.first_is.get() == First::Anonymous,
+        };
+        if is_first {
+            let first = self.first.take();
+            let is_same = first.as_ref().is_some_and(|first| first.will_wake(waker));
+            self.first.set(first);
+            if is_same {
+                return true;
             }
-            Some(first) => self.put_back(first, id),
         }
+        self.crowd.get().is_some_and(|crowd| crowd.borrow().has(waiter, waker))
     }
 
-    /// Puts the one back whose place the latest waiter has taken.
+    /// Adds a waiter, or gives the one that is there another waker.
+    #[inline]
+    pub(super) fn put(&self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+        if self.first_is.get() == First::Nobodys && self.crowd.get().is_none() {
+            self.take_first_place(waiter, waker);
+            return Moved::default();
+        }
+        self.put_among_others(waiter, waker)
+    }
+
+    #[inline]
+    fn take_first_place(&self, waiter: &mut Waiter<'_>, waker: Waker) {
+        self.first_is.set(match waiter {
+            Waiter::Named(id) => {
+                **id = Some(FIRST);
+                First::Named
+            }
+            Waiter::Anonymous => First::Anonymous,
+        });
+        // Nobody's place has no waker.
+        mem::forget(self.first.replace(Some(waker)));
+    }
+
     #[cold]
-    fn put_back(&self, first: Waker, latest_id: Option<WaiterId>) -> Option<Waker> {
-        let first = Waiter { id: self.first_id.get(), waker: first };
-        let latest = Waiter { id: latest_id, waker: self.first.take()? };
-        if first.is_same(&latest) {
-            self.first.set(Some(latest.waker));
-            return Some(first.waker);
+    fn put_among_others(&self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+        if matches!(waiter, Waiter::Named(id) if **id == Some(FIRST)) {
+            let replaced = self.first.replace(Some(waker));
+            return Moved { replaced, ..Moved::default() };
         }
-        self.first.set(Some(first.waker));
-        let mut rest = self.rest.get_or_init(Box::default).borrow_mut();
-        if let Some(known) = rest.iter_mut().find(|known| known.is_same(&latest)) {
-            return Some(mem::replace(&mut known.waker, latest.waker));
-        }
-        rest.push(latest);
-        None
-    }
-
-    /// Removes a named waiter and returns its waker.
-    pub(super) fn remove(&self, id: WaiterId) -> Option<Waker> {
-        let first = self.first.take()?;
-        let mut rest = self.rest.get().map(|rest| rest.borrow_mut());
-        if self.first_id.get() == Some(id) {
-            if let Some(next) = rest.and_then(|mut rest| rest.pop()) {
-                self.first_id.set(next.id);
-                self.first.set(Some(next.waker));
+        if matches!(waiter, Waiter::Anonymous)
+            && self.first_is.get() == First::Anonymous
+            && let Some(first) = self.first.take()
+        {
+            let is_same = first.will_wake(&waker);
+            let (stays, replaced) = if is_same { (waker, first) } else { (first, waker) };
+            self.first.set(Some(stays));
+            if is_same {
+                return Moved { replaced: Some(replaced), ..Moved::default() };
             }
-            return Some(first);
+            return self.put_into_crowd(waiter, replaced);
         }
-        self.first.set(Some(first));
-        let rest = rest.as_mut()?;
-        let index = rest.iter().position(|waiter| waiter.id == Some(id))?;
-        Some(rest.swap_remove(index).waker)
+        self.put_into_crowd(waiter, waker)
     }
 
-    /// Moves all wakers to `due`.
+    fn put_into_crowd(&self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+        let crowd = self.crowd.get_or_init(Box::default);
+        let is_new = !matches!(waiter, Waiter::Named(id) if id.is_some());
+        if is_new && self.first_is.get() == First::Nobodys && crowd.borrow().is_empty() {
+            self.take_first_place(waiter, waker);
+            return Moved::default();
+        }
+        crowd.borrow_mut().put(waiter, waker)
+    }
+
+    /// Removes a named waiter and returns its waker, if it was not woken.
+    pub(super) fn remove(&self, id: WaiterId) -> Option<Waker> {
+        if id == FIRST {
+            self.first_is.set(First::Nobodys);
+            return self.first.take();
+        }
+        self.crowd.get()?.borrow_mut().remove(id)
+    }
+
+    /// Lets an anonymous waiter that was served go last, if it has a place among others.
+    #[inline]
+    pub(super) fn serve(&self, waker: &Waker) {
+        if let Some(crowd) = self.crowd.get() {
+            crowd.borrow_mut().serve(waker);
+        }
+    }
+
+    /// Moves all wakers to `due`. Those who were not served keep their places.
     #[inline]
     pub(super) fn take_into(&self, due: &mut Vec<Waker>) {
         if let Some(waker) = self.first.take() {
             due.push(waker);
-            if let Some(rest) = self.rest.get() {
-                move_into(due, rest);
+            if self.first_is.get() == First::Anonymous {
+                self.first_is.set(First::Nobodys);
             }
         }
+        if let Some(crowd) = self.crowd.get() {
+            crowd.borrow_mut().take_into(due);
+        }
     }
-}
-
-#[cold]
-fn move_into(due: &mut Vec<Waker>, waiters: &RefCell<Vec<Waiter>>) {
-    due.extend(waiters.take().into_iter().map(|waiter| waiter.waker));
 }
 
 #[cfg(test)]
@@ -136,80 +169,114 @@ mod tests {
         one.data() == other.data()
     }
 
-    fn len(waiters: &Waiters) -> usize {
+    fn woken(waiters: &Waiters) -> Vec<Waker> {
         let mut due = Vec::new();
         waiters.take_into(&mut due);
-        due.len()
+        due
+    }
+
+    fn put(waiters: &Waiters, id: &mut Option<WaiterId>, waker: &Waker) -> Moved {
+        waiters.put(&mut Waiter::Named(id), waker.clone())
     }
 
     #[test]
     fn two_futures_of_one_task_do_not_share_a_place() {
         let (waiters, waker) = (Waiters::default(), waker());
-        let [one, other] = [waiters.new_id(), waiters.new_id()];
-        assert!(waiters.put(Some(one), waker.clone()).is_none());
-        assert!(waiters.put(Some(other), waker.clone()).is_none());
-        assert!(waiters.remove(one).is_some());
-        assert!(!waiters.is_empty());
-        assert!(waiters.remove(other).is_some());
-        assert!(waiters.is_empty());
+        let [mut one, mut other] = [None; 2];
+        assert!(put(&waiters, &mut one, &waker).replaced.is_none());
+        assert!(put(&waiters, &mut other, &waker).replaced.is_none());
+        assert!(waiters.remove(one.expect("named")).is_some());
+        assert!(waiters.are_there());
+        assert!(waiters.remove(other.expect("named")).is_some());
+        assert!(!waiters.are_there());
     }
 
     #[test]
     fn a_named_waiter_that_moves_to_another_task_replaces_its_waker() {
-        let (waiters, old, new) = (Waiters::default(), waker(), waker());
-        let id = waiters.new_id();
-        waiters.put(Some(id), old.clone());
-        let replaced = waiters.put(Some(id), new.clone()).expect("the old waker comes out");
-        assert!(is(&replaced, &old));
-        assert!(waiters.remove(id).is_some_and(|waker| is(&waker, &new)));
-        assert!(waiters.is_empty());
+        for place in 0..2 {
+            let (waiters, old, new) = (Waiters::default(), waker(), waker());
+            let mut before = None;
+            if place == 1 {
+                put(&waiters, &mut before, &waker());
+            }
+            let mut id = None;
+            put(&waiters, &mut id, &old);
+            let replaced = put(&waiters, &mut id, &new).replaced.expect("the old waker comes out");
+            assert!(is(&replaced, &old));
+            assert!(waiters.remove(id.expect("named")).is_some_and(|waker| is(&waker, &new)));
+        }
     }
 
     #[test]
     fn who_leaves_from_among_many_is_the_only_one_to_leave() {
         let waiters = Waiters::default();
-        let all = [(); 4].map(|()| (waiters.new_id(), waker()));
-        for (id, waker) in &all {
-            waiters.put(Some(*id), waker.clone());
+        let mut all = [(); 4].map(|()| (None, waker()));
+        for (id, waker) in &mut all {
+            put(&waiters, id, waker);
         }
-        let removed = waiters.remove(all[2].0).expect("it waits");
-        assert!(is(&removed, &all[2].1));
-        assert!(waiters.remove(all[2].0).is_none());
-        let left = all.each_ref().map(|(id, _)| waiters.remove(*id).is_some());
-        assert_eq!(left, [true, true, false, true]);
-        assert!(waiters.is_empty());
-    }
-
-    #[test]
-    fn who_waits_behind_one_that_left_still_replaces_its_own_waker() {
-        let (waiters, old, new) = (Waiters::default(), waker(), waker());
-        let [one, other] = [waiters.new_id(), waiters.new_id()];
-        waiters.put(Some(one), waker());
-        waiters.put(Some(other), old.clone());
-        waiters.remove(one);
-        let replaced = waiters.put(Some(other), new.clone()).expect("the old waker comes out");
-        assert!(is(&replaced, &old));
-        assert!(waiters.remove(other).is_some_and(|waker| is(&waker, &new)));
-        assert!(waiters.is_empty());
+        let third = all[2].0.expect("named");
+        assert!(waiters.remove(third).is_some_and(|waker| is(&waker, &all[2].1)));
+        assert!(waiters.remove(third).is_none());
+        let left = woken(&waiters);
+        assert_eq!(left.len(), 3);
+        for (left, place) in left.iter().zip([0, 1, 3]) {
+            assert!(is(left, &all[place].1));
+        }
+        assert!(!waiters.are_there());
     }
 
     #[test]
     fn a_waiter_that_is_alone_allocates_nothing() {
         let (waiters, waker) = (Waiters::default(), waker());
         for _ in 0..2 {
-            waiters.put(None, waker.clone());
-            assert!(waiters.rest.get().is_none());
-            assert_eq!(len(&waiters), 1);
+            waiters.put(&mut Waiter::Anonymous, waker.clone());
+            assert_eq!(woken(&waiters).len(), 1);
+            let mut id = None;
+            put(&waiters, &mut id, &waker);
+            waiters.remove(id.expect("named"));
+        }
+        assert!(waiters.crowd.get().is_none());
+    }
+
+    #[test]
+    fn who_found_nothing_is_woken_before_who_was_served() {
+        let (waiters, wakers) = (Waiters::default(), [(); 3].map(|()| waker()));
+        let mut ids = [None; 3];
+        for (id, waker) in ids.iter_mut().zip(&wakers) {
+            put(&waiters, id, waker);
+        }
+        for round in 0..6 {
+            let due = woken(&waiters);
+            let served = round % 3;
+            assert!(is(&due[0], &wakers[served]), "round {round}");
+            waiters.remove(ids[served].take().expect("named"));
+            // All wait again, the one that was served first of all.
+            for next in 0..3 {
+                let next = (served + next) % 3;
+                put(&waiters, &mut ids[next], &wakers[next]);
+            }
         }
     }
 
     #[test]
-    fn names_begin_again_after_four_billion_and_none_is_zero() {
-        let waiters = Waiters::default();
-        let first = waiters.new_id();
-        waiters.last_id.set(u32::MAX - 1);
-        assert_eq!(waiters.new_id(), WaiterId(NonZeroU32::MAX));
-        assert_eq!(waiters.new_id(), first);
+    #[cfg_attr(miri, ignore = "one vtable has many addresses there, so wakers differ")]
+    fn anonymous_tasks_take_turns_too() {
+        let (waiters, wakers) = (Waiters::default(), [(); 3].map(|()| waker()));
+        let wait = |index: usize| {
+            if !waiters.has(&Waiter::Anonymous, &wakers[index]) {
+                waiters.put(&mut Waiter::Anonymous, wakers[index].clone());
+            }
+        };
+        (0..3).for_each(wait);
+        let mut served = [0; 3];
+        for _ in 0..30 {
+            let due = woken(&waiters);
+            let first = (0..3).find(|index| is(&due[0], &wakers[*index])).expect("one of them");
+            waiters.serve(&wakers[first]);
+            served[first] += 1;
+            (0..3).for_each(|next| wait((first + next) % 3));
+        }
+        assert!(served.iter().all(|count| *count >= 9), "{served:?}");
     }
 
     #[test]
@@ -217,9 +284,11 @@ mod tests {
     fn tasks_that_poll_without_a_name_wait_beside_each_other() {
         let (waiters, one, other) = (Waiters::default(), waker(), waker());
         for is_there in [false, true, true] {
-            assert_eq!(waiters.put(None, one.clone()).is_some(), is_there);
-            assert_eq!(waiters.put(None, other.clone()).is_some(), is_there);
+            for waker in [&one, &other] {
+                assert_eq!(waiters.has(&Waiter::Anonymous, waker), is_there);
+                waiters.put(&mut Waiter::Anonymous, waker.clone());
+            }
         }
-        assert_eq!(len(&waiters), 2);
+        assert_eq!(woken(&waiters).len(), 2);
     }
 }

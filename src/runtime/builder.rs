@@ -1,8 +1,10 @@
-//! Layer 3: how a runtime is to be.
-//! Imports `reactor` and `selector`. Invariant: every default has its reason beside it.
+//! Layer 4: how a runtime is to be.
+//! Invariant: every default has its reason beside it.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::fmt;
+use std::num::NonZeroUsize;
 
+use crate::executor::Settings;
 use crate::reactor::OPERATIONS_PER_POLL;
 use crate::selector::BackendKind;
 
@@ -13,11 +15,7 @@ use crate::selector::BackendKind;
 /// yield, eight times as many 3 % less. Small enough that tasks that all use up their operations,
 /// and count for more, keep I/O and timers waiting for half a millisecond, which is proportional. See
 /// `cargo bench --bench fairness -- polls_per_turn`.
-const POLLS_PER_TURN: NonZeroU32 = NonZeroU32::new(128).expect("not zero");
-
-/// Events taken from the system in one turn: 16 KiB of buffers; beyond some hundred, more a call
-/// saves nothing that can be measured.
-const EVENT_CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+const POLLS_PER_TURN: u32 = 128;
 
 /// What becomes of the panic of a task that nobody awaits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,7 +24,8 @@ pub enum UnobservedPanic {
     /// The panic message is printed, as for every panic, and the other tasks go on.
     #[default]
     Ignore,
-    /// The turn, or `block_on`, in which the panic is found to have no observer, panics with it.
+    /// The turn, or `block_on`, in which the panic is found to have no observer, panics with it. A
+    /// `block_on` whose future ends in that turn returns its value, and the next turn panics.
     Resume,
 }
 
@@ -39,14 +38,22 @@ pub enum UnobservedPanic {
 /// let runtime = Builder::new().backend(BackendKind::DEFAULT).timer_fd(true).build()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Builder {
-    pub(super) backend: Option<BackendKind>,
-    pub(super) event_capacity: NonZeroUsize,
-    pub(super) polls_per_turn: NonZeroU32,
-    pub(super) operations_per_poll: NonZeroU32,
+    pub(super) backend: Choice,
+    pub(super) event_capacity: Option<NonZeroUsize>,
+    pub(super) polls_per_turn: u32,
+    pub(super) operations_per_poll: u32,
     pub(super) timer_fd: bool,
     pub(super) unobserved_panic: UnobservedPanic,
+    pub(super) settings: Settings,
+}
+
+/// How the back end is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    Kind(BackendKind),
+    Environment,
 }
 
 impl Builder {
@@ -54,43 +61,78 @@ impl Builder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            backend: None,
-            event_capacity: EVENT_CAPACITY,
+            backend: Choice::Kind(BackendKind::DEFAULT),
+            event_capacity: None,
             polls_per_turn: POLLS_PER_TURN,
             operations_per_poll: OPERATIONS_PER_POLL,
             timer_fd: false,
             unobserved_panic: UnobservedPanic::default(),
+            settings: Settings::default(),
         }
     }
 
-    /// Which back end asks the system. Otherwise it is what `SELKIE_BACKEND` names, or else the
-    /// most efficient one.
+    /// Which back end asks the system. Usually the most efficient one of this system,
+    /// [`BackendKind::DEFAULT`].
     #[must_use]
     pub fn backend(mut self, kind: BackendKind) -> Self {
-        self.backend = Some(kind);
+        self.backend = Choice::Kind(kind);
         self
     }
 
-    /// How many events one turn takes from the system at most. Usually 1024.
+    /// Takes the back end that the environment variable `SELKIE_BACKEND` names, or else the most
+    /// efficient one: as [`Runtime::new`](crate::Runtime::new) and [`block_on`](crate::block_on) do.
     #[must_use]
-    pub fn event_capacity(mut self, events: NonZeroUsize) -> Self {
+    pub fn backend_from_env(mut self) -> Self {
+        self.backend = Choice::Environment;
+        self
+    }
+
+    /// How many events one turn takes from the system at most. Usually 1024, and more in a turn
+    /// after one that found as many.
+    ///
+    /// # Panics
+    /// If `events` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        let events = NonZeroUsize::new(events);
+        assert!(events.is_some(), "a turn takes no events; let it take one or more");
         self.event_capacity = events;
         self
     }
 
-    /// How many polls of tasks one turn makes at most; a poll with much I/O counts as several.
-    /// Usually 128.
+    /// How many polls of tasks one turn makes at most, and how many timers it fires; a poll with
+    /// much I/O counts as several. Usually 128.
+    ///
+    /// # Panics
+    /// If `polls` is zero.
     #[must_use]
-    pub fn polls_per_turn(mut self, polls: NonZeroU32) -> Self {
+    #[track_caller]
+    pub fn polls_per_turn(mut self, polls: u32) -> Self {
+        assert!(polls > 0, "a turn polls no task; let it poll one or more");
         self.polls_per_turn = polls;
         self
     }
 
     /// How many I/O operations may succeed within one poll of a task before it has to yield.
-    /// Usually 32.
+    /// Usually 32. A task with several sources that are always ready may do up to as many again,
+    /// for those that had to wait in the poll before.
+    ///
+    /// # Panics
+    /// If `operations` is zero.
     #[must_use]
-    pub fn operations_per_poll(mut self, operations: NonZeroU32) -> Self {
+    #[track_caller]
+    pub fn operations_per_poll(mut self, operations: u32) -> Self {
+        assert!(operations > 0, "a poll may do no operation; let it do one or more");
         self.operations_per_poll = operations;
+        self
+    }
+
+    /// Gives the runtime a value that libraries find by [`setting`](crate::setting). The last one
+    /// of a type counts.
+    #[must_use]
+    pub fn local<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.settings.add(value);
         self
     }
 
@@ -114,5 +156,18 @@ impl Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("backend", &self.backend)
+            .field("event_capacity", &self.event_capacity)
+            .field("polls_per_turn", &self.polls_per_turn)
+            .field("operations_per_poll", &self.operations_per_poll)
+            .field("timer_fd", &self.timer_fd)
+            .field("unobserved_panic", &self.unobserved_panic)
+            .finish_non_exhaustive()
     }
 }

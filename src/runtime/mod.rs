@@ -1,39 +1,39 @@
-//! Layer 3: joins the reactor and the executor into a loop that stays yours.
-//! Imports both. Invariant: a runtime is current, and marked as running, exactly while a turn or
-//! a `block_on` of it is on the stack.
+//! Layer 4: joins the reactor and the executor into a loop that stays yours.
+//! Invariant: a runtime is current, and marked as running, exactly while a turn or a `block_on` of
+//! it is on the stack.
 
 mod builder;
-mod current;
-mod deadline;
-mod inner;
+mod local;
 #[cfg(all(test, loom))]
 mod loom;
 mod remote;
 mod root;
+mod round;
+mod turn;
 mod yield_now;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::builder::{Builder, UnobservedPanic};
-pub(crate) use self::current::reactor as current_reactor;
-pub(crate) use self::deadline::Deadline;
-pub use self::inner::Turn;
+pub use self::local::{local, setting};
 pub use self::remote::Remote;
-pub use self::yield_now::{YieldNow, yield_now};
+pub use self::turn::Turn;
+pub use self::yield_now::{ConsumeBudget, YieldNow, consume_budget, yield_now};
 
-use self::current::{Current, Entered};
-use self::inner::{Inner, NoRoot};
+use self::builder::Choice;
 use self::root::BlockOn;
+use crate::executor::current::{self, Entered, Running};
 use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
 use crate::reactor::Reactor;
 use crate::selector::{Backend, BackendKind};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 /// Async tasks on one thread, over one selector, in a loop that stays yours.
 ///
@@ -50,11 +50,13 @@ use crate::selector::{Backend, BackendKind};
 ///
 /// let runtime = Runtime::new()?;
 /// let task = runtime.spawn(async { 6 * 7 });
-/// assert_eq!(runtime.block_on(task)?, 42);
+/// assert_eq!(runtime.block_on(task), 42);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Runtime {
-    inner: Rc<Inner>,
+    executor: Rc<Executor>,
+    polls_per_turn: usize,
+    operations_per_poll: i64,
     /// From the first time that it is asked for: it costs descriptors and system calls, which a
     /// runtime that nobody embeds can do without.
     descriptor: OnceCell<OwnedFd>,
@@ -65,12 +67,12 @@ impl Builder {
     ///
     /// # Errors
     /// As the system's, when it has no descriptor or memory to spare; of kind `InvalidInput` if
-    /// `SELKIE_BACKEND` names no back end, and `Unsupported` for [`timer_fd`](Self::timer_fd) on
-    /// a system without one.
+    /// [`backend_from_env`](Self::backend_from_env) was asked for and `SELKIE_BACKEND` names no
+    /// back end, and `Unsupported` for [`timer_fd`](Self::timer_fd) on a system without one.
     pub fn build(self) -> io::Result<Runtime> {
         let kind = match self.backend {
-            Some(kind) => kind,
-            None => BackendKind::from_env()?,
+            Choice::Kind(kind) => kind,
+            Choice::Environment => BackendKind::from_env()?,
         };
         self.build_with(kind.open()?)
     }
@@ -80,37 +82,53 @@ impl Builder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_with(self, backend: Box<dyn Backend + Send>) -> io::Result<Runtime> {
-        Runtime::open(&self, backend)
+        Runtime::open(self, backend)
     }
 }
 
 impl Runtime {
-    /// A runtime with the usual settings; [`Builder`] makes others.
+    /// A runtime with the usual settings, over the back end that `SELKIE_BACKEND` names, or else
+    /// the most efficient one; [`Builder`] makes others.
     ///
     /// # Errors
-    /// As [`Builder::build`].
+    /// As the system's, when it has no descriptor or memory to spare; of kind `InvalidInput` if
+    /// `SELKIE_BACKEND` names no back end.
     pub fn new() -> io::Result<Self> {
-        Builder::new().build()
+        Builder::new().backend_from_env().build()
     }
 
-    fn open(builder: &Builder, backend: Box<dyn Backend + Send>) -> io::Result<Self> {
+    fn open(builder: Builder, backend: Box<dyn Backend + Send>) -> io::Result<Self> {
         let reactor = Reactor::new(backend, builder.event_capacity, builder.timer_fd)?;
-        let shared = Shared {
-            inbox: Inbox::new(reactor.notifier()),
-            panics: PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume),
-        };
-        let inner = Inner {
-            executor: Rc::new(Executor::new(shared)),
-            reactor: Rc::new(reactor),
-            polls_per_turn: builder.polls_per_turn.get().into(),
-            operations_per_poll: builder.operations_per_poll.get().into(),
-            is_running: Cell::new(false),
-        };
-        Ok(Self { inner: Rc::new(inner), descriptor: OnceCell::new() })
+        let inbox = Inbox::new(reactor.notifier());
+        let panics = PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume);
+        let executor = Executor::new(Shared::new(inbox, panics), reactor, builder.settings);
+        Ok(Self {
+            executor: Rc::new(executor),
+            polls_per_turn: builder.polls_per_turn as usize,
+            operations_per_poll: builder.operations_per_poll.into(),
+            descriptor: OnceCell::new(),
+        })
     }
 
     /// Runs `future` to its end, and with it all tasks, blocking this thread. Tasks that have
-    /// not ended by then stay in the runtime for the next call.
+    /// not ended by then stay in the runtime for the next call. Returns the future's value.
+    ///
+    /// # Panics
+    /// If called inside a `block_on`, a turn or a task: that would block the loop that runs it.
+    /// Await the future there, or spawn it. And if the system cannot be asked for readiness any
+    /// more; [`try_block_on`](Self::try_block_on) returns that as an error.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        match self.try_block_on(future) {
+            Ok(value) => value,
+            Err(error) => panic!(
+                "the loop of block_on cannot go on, since the system cannot be asked for \
+                 readiness: {error}; use try_block_on to have that as an error"
+            ),
+        }
+    }
+
+    /// As [`block_on`](Self::block_on), but an error of the system does not panic.
     ///
     /// # Errors
     /// As the system's, when it cannot be asked for readiness any more. Nothing that has been
@@ -118,21 +136,20 @@ impl Runtime {
     /// returned instead; an error that lasts is that of the next turn.
     ///
     /// # Panics
-    /// If called inside a `block_on`, a turn or a task: that would block the loop that runs it.
-    /// Await the future there, or spawn it.
-    pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
+    /// If called inside a `block_on`, a turn or a task, as [`block_on`](Self::block_on).
+    #[track_caller]
+    pub fn try_block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
         assert!(
-            !current::is_running(),
+            !current::is_any_running(),
             "block_on was called inside a running selkie runtime, which would block it; await \
              the future there, or spawn it"
         );
         // First, so that the future is dropped inside the runtime, in a panic too.
-        let _running = self.inner.start();
+        let _running = Running::start(&self.executor);
         let future = pin!(future);
-        let mut root = BlockOn::new(future, self.inner.executor.shared().clone());
+        let mut root = BlockOn::new(future, Arc::clone(self.executor.shared()));
         loop {
-            let turn = self.inner.turn(None, &mut root);
-            let turn = self.inner.reactor.end_turn().and(turn);
+            let turn = self.go_round(None, Some(&mut root));
             // Before an error: a value can be had once only, and an error that lasts comes again.
             if let Some(value) = root.take_value() {
                 return Ok(value);
@@ -155,62 +172,66 @@ impl Runtime {
     /// # Panics
     /// If called inside a turn or a task of this same runtime. (A turn of another runtime inside
     /// a task is fine.)
+    #[track_caller]
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
-        let _running = self.inner.start();
-        let turn = self.inner.turn(timeout, &mut NoRoot);
-        self.inner.reactor.end_turn().and(turn)
+        let _running = Running::start(&self.executor);
+        self.go_round(timeout, None)
     }
 
     /// Spawns a task, which is first polled in a turn.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.inner.spawn(future)
+        self.executor.spawn(future)
     }
 
     /// Makes this the current runtime of the thread while `f` runs, so that `f` may make sources
     /// and timers outside a task.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _entered = current::enter(Rc::clone(&self.inner));
+        let _entered = Entered::new(Rc::clone(&self.executor));
         f()
     }
 
     /// When the earliest timer is due that a task waits for: a turn has something to do then.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.inner.reactor.next_deadline()
+        self.executor.reactor.next_deadline()
     }
 
     /// True if a task can go on: a turn has something to do now.
     #[must_use]
     pub fn has_ready_tasks(&self) -> bool {
-        self.inner.executor.has_ready_tasks()
+        self.executor.has_ready_tasks()
     }
 
     /// A handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {
-        Remote::new(self.inner.executor.shared().clone())
+        Remote::new(self.executor.shared().clone())
     }
 
-    /// The descriptor of [`AsFd`], where the back end has one.
+    /// The descriptor of [`AsFd`].
     ///
-    /// The first call opens it, and returns `None` if the system has none to spare then. It is
-    /// one and the same from there on.
-    #[must_use]
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.open_descriptor().ok().flatten()
-    }
-
-    fn open_descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
-        if self.descriptor.get().is_none()
-            && let Some(descriptor) = self.inner.reactor.descriptor()?
-        {
-            return Ok(Some(self.descriptor.get_or_init(|| descriptor).as_fd()));
+    /// The first call opens it; it is one and the same from there on.
+    ///
+    /// # Errors
+    /// Of kind `Unsupported` if the back end has none: poll(2) and select(2) are calls, not
+    /// things. Else as `dup(2)`, if the system has none to spare; the next call tries again.
+    pub fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        if let Some(descriptor) = self.descriptor.get() {
+            return Ok(descriptor.as_fd());
         }
-        Ok(self.descriptor.get().map(OwnedFd::as_fd))
+        match self.executor.reactor.descriptor()? {
+            Some(descriptor) => Ok(self.descriptor.get_or_init(|| descriptor).as_fd()),
+            None => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this runtime's back end has no descriptor that another loop could watch; build \
+                 the runtime with Builder::backend(BackendKind::DEFAULT)",
+            )),
+        }
     }
 }
 
@@ -220,20 +241,11 @@ impl AsFd for Runtime {
     /// thread, tasks that the last turn had no room for, or, with [`Builder::timer_fd`], a timer.
     ///
     /// # Panics
-    /// If the back end has none: poll(2) and select(2) are calls, not things. Choose another
-    /// with [`Builder::backend`]. And if the system has no descriptor to spare when it is first
-    /// asked for. [`descriptor`](Runtime::descriptor) returns `None` then.
+    /// Where [`descriptor`](Runtime::descriptor) returns an error: call that first.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self.open_descriptor() {
-            Ok(Some(descriptor)) => descriptor,
-            Ok(None) => panic!(
-                "this runtime's back end has no descriptor that another loop could watch; build \
-                 the runtime with Builder::backend(BackendKind::DEFAULT)"
-            ),
-            Err(error) => panic!(
-                "the runtime's descriptor could not be opened: {error}; call descriptor first, \
-                 which returns None for that, and again when there is one to spare"
-            ),
+        match self.descriptor() {
+            Ok(descriptor) => descriptor,
+            Err(error) => panic!("the runtime has no descriptor to lend: {error}"),
         }
     }
 }
@@ -249,60 +261,40 @@ impl fmt::Debug for Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let _entered = current::enter(Rc::clone(&self.inner));
+        let _entered = Entered::new(Rc::clone(&self.executor));
         // Inside one of its own tasks if a thread-local runtime's task exits the process.
-        self.inner.executor.close(usize::from(self.inner.is_running.get()));
-        self.inner.reactor.close();
+        self.executor.close(usize::from(self.executor.is_running()));
+        self.executor.locals.clear();
+        self.executor.reactor.close();
     }
 }
 
-/// Marks a runtime as running, and as the thread's current one.
-struct Running {
-    inner: Rc<Inner>,
-    _entered: Entered,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.inner.is_running.set(false);
-        self.inner.rest();
-    }
-}
-
-impl Inner {
-    fn start(self: &Rc<Self>) -> Running {
-        assert!(
-            !self.is_running.replace(true),
-            "a turn of this runtime was called inside one of its own tasks; return to the loop \
-             instead, or spawn another task"
-        );
-        let _entered = current::run(Rc::clone(self));
-        Running { inner: Rc::clone(self), _entered }
-    }
-
-    fn spawn<F>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        let task = self.executor.spawn::<F, Current>(future);
-        if !self.is_running.get() {
-            self.executor.shared().inbox.rouse();
-        }
-        task
-    }
-}
-
-/// Runs `future` to its end on a new [`Runtime`] with the usual settings, blocking this thread.
-/// The tasks that are left are dropped.
-///
-/// # Errors
-/// As [`Runtime::new`] and [`Runtime::block_on`].
+/// Runs `future` to its end on a new [`Runtime`], blocking this thread. Returns its value; the tasks
+/// that are left are dropped.
 ///
 /// # Panics
-/// As [`Runtime::block_on`].
-pub fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
-    Runtime::new()?.block_on(future)
+/// As [`Runtime::block_on`], and if the runtime cannot be made, as [`Runtime::new`] says;
+/// [`try_block_on`] returns that as an error.
+#[track_caller]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => panic!(
+            "block_on cannot make a runtime: {error}; use try_block_on to have that as an error"
+        ),
+    }
+}
+
+/// As [`block_on`], but an error of the system does not panic.
+///
+/// # Errors
+/// As [`Runtime::new`] and [`Runtime::try_block_on`].
+///
+/// # Panics
+/// As [`Runtime::try_block_on`].
+#[track_caller]
+pub fn try_block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    Runtime::new()?.try_block_on(future)
 }
 
 /// Spawns a task on the current runtime.
@@ -315,8 +307,5 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    match current::get() {
-        Some(inner) => inner.spawn(future),
-        None => current::no_runtime(),
-    }
+    current::expect().spawn(future)
 }

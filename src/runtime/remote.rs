@@ -1,5 +1,5 @@
-//! Layer 3: the runtime as other threads see it.
-//! Imports `executor`. Invariant: a future is made, polled and dropped on the runtime's thread;
+//! Layer 4: the runtime as other threads see it.
+//! Invariant: a future is made, polled and dropped on the runtime's thread;
 //! only the closure that makes it crosses over.
 
 use std::fmt;
@@ -8,8 +8,7 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use super::current::Current;
-use crate::executor::{self, Shared, Task};
+use crate::executor::{self, Shared, Task, current};
 
 /// A handle on a [`Runtime`](crate::Runtime) for other threads: spawns tasks and wakes the loop.
 ///
@@ -24,6 +23,17 @@ impl Remote {
         Self { shared }
     }
 
+    /// A handle on the current runtime, for a task that goes to tell other threads of it.
+    ///
+    /// # Panics
+    /// If called outside [`Runtime::block_on`](crate::Runtime::block_on),
+    /// [`Runtime::enter`](crate::Runtime::enter) and tasks.
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Self {
+        Self::new(Arc::clone(current::expect().shared()))
+    }
+
     /// Spawns a task on the runtime, from any thread. The closure goes to the runtime's thread
     /// and makes the future there, so that the future itself need not be `Send`.
     ///
@@ -31,6 +41,7 @@ impl Remote {
     ///
     /// # Errors
     /// Of kind `BrokenPipe` if the runtime is gone; the closure is dropped then.
+    #[track_caller]
     pub fn spawn<M, F>(&self, make: M) -> io::Result<Task<F::Output>>
     where
         M: FnOnce() -> F + Send + 'static,
@@ -38,7 +49,7 @@ impl Remote {
         F::Output: Send + 'static,
     {
         let future = async move { make().await };
-        let (runnable, task) = executor::spawn::<_, Current>(Arc::clone(&self.shared), future);
+        let (runnable, task) = executor::spawn(&self.shared, future);
         match self.shared.inbox.push_new(runnable) {
             Ok(()) => Ok(task),
             Err(runnable) => {

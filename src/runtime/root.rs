@@ -1,6 +1,6 @@
-//! Layer 3: the future that `block_on` drives, and its waker.
-//! Imports `inner` and `current`. Invariant: a wake-up is seen before the loop sleeps, or ends its sleep:
-//! the flag is set before the loop is roused, and read after it has said that it sleeps.
+//! Layer 4: the future that `block_on` drives, and its waker.
+//! Invariant: a wake-up is seen before the loop sleeps, or ends its sleep: the flag is set before
+//! the loop is roused, and read after it has said that it sleeps.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,10 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::current::Current;
-use super::inner::Root;
-use crate::executor::{Current as _, Shared};
+use crate::executor::{Shared, current};
 use crate::sync::AtomicBool;
+
+/// What the loop sees of the future of a `block_on`, whatever its type.
+pub(super) trait Root {
+    /// True if it is to be polled.
+    fn is_woken(&self) -> bool;
+
+    /// Polls the future if it was woken; true if it has ended.
+    fn poll(&mut self) -> bool;
+}
 
 /// The future of a `block_on`, and its value when it has one.
 pub(super) struct BlockOn<'f, F: Future> {
@@ -62,10 +69,12 @@ impl Wake for Flag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_woken.swap(true, SeqCst)
-            && Current::with_running(|executor| executor.serves(&self.shared)) != Some(true)
-        {
-            self.shared.inbox.rouse();
+        if !self.is_woken.swap(true, SeqCst) {
+            let is_in_turn =
+                current::with(|executor| executor.is_running() && executor.serves(&self.shared));
+            if is_in_turn != Some(true) {
+                self.shared.inbox.rouse();
+            }
         }
     }
 }

@@ -23,8 +23,13 @@ pub struct RegisterError<S, D = ()> {
 }
 
 impl<S, D> RegisterError<S, D> {
-    pub(super) fn new(error: impl Into<Refusal>, source: S, data: D) -> Self {
+    pub(crate) fn new(error: impl Into<Refusal>, source: S, data: D) -> Self {
         Self { error: error.into(), source, data }
+    }
+
+    /// The same error, of what `map` makes of the source.
+    pub(crate) fn with_source<U>(self, map: impl FnOnce(S) -> U) -> RegisterError<U, D> {
+        RegisterError { error: self.error, source: map(self.source), data: self.data }
     }
 
     /// Why it failed: the system's error, or that of the selector.

@@ -39,6 +39,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(crate) use backend::system_now;
 pub use backend::{Backend, BackendKind, Open, PollingBackend, ReadyList, Token, UnknownBackend};
 #[cfg(target_os = "linux")]
 pub use backend::{EpollBackend, PollBackend, SelectBackend};

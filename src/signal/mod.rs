@@ -26,7 +26,7 @@
 //!     println!("{} came, so this ends", signal?);
 //! }
 //! # Ok::<(), std::io::Error>(())
-//! # })??;
+//! # })?;
 //! # Ok(())
 //! # }
 //! ```
@@ -153,7 +153,7 @@ impl Stream for Signals {
             Some(source) => source,
             None => match Async::new_nonblocking(Arc::clone(watch)) {
                 Ok(new) => source.insert(new),
-                Err(error) => return Poll::Ready(Some(Err(error))),
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
             },
         };
         let take = |watch: &Arc<Watch>| watch.take().ok_or(io::ErrorKind::WouldBlock.into());
@@ -191,7 +191,7 @@ impl fmt::Debug for Signals {
 /// selkie::signal::ctrl_c().await?;
 /// println!("shutting down");
 /// # Ok::<(), std::io::Error>(())
-/// # })??;
+/// # })?;
 /// # Ok(())
 /// # }
 /// ```

@@ -27,7 +27,7 @@ use super::node::Node;
 ///     });
 ///     cancel.cancel();
 ///     assert_eq!(task.await, "asked to end");
-/// })?;
+/// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Default)]
@@ -96,7 +96,7 @@ impl Cancel {
     ///     assert_eq!(cancel.run_until_cancelled(async { 7 }).await, Some(7));
     ///     cancel.cancel();
     ///     assert_eq!(cancel.run_until_cancelled(pending::<()>()).await, None);
-    /// })?;
+    /// });
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///

@@ -41,7 +41,7 @@ use crate::runtime::spawn;
 ///     }
 ///     assert_eq!(sum, 14);
 ///     Ok::<(), selkie::task::TaskError>(())
-/// })?.unwrap();
+/// }).unwrap();
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TaskGroup<T> {

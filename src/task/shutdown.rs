@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::group::TaskGroup;
 use super::state::Ended;
+use crate::runtime::yield_now;
 use crate::time::sleep;
 
 /// What became of the tasks of a group that was [shut down](TaskGroup::shutdown).
@@ -52,7 +53,7 @@ impl<T> TaskGroup<T> {
     ///     group.spawn(pending());
     ///     let ended = group.shutdown(Duration::from_millis(10)).await;
     ///     assert_eq!((ended.finished, ended.cancelled), (1, 1));
-    /// })?;
+    /// });
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
@@ -66,6 +67,8 @@ impl<T> TaskGroup<T> {
     pub async fn shutdown(&mut self, grace: Duration) -> Shutdown {
         let before = self.shared().ended();
         self.close();
+        // Without any grace, too, what can end now does.
+        yield_now().await;
         let mut grace = pin!(sleep(grace));
         let mut is_over = false;
         poll_fn(|cx| {

@@ -1,7 +1,6 @@
-//! Layer 5: a future with a deadline.
-//! Imports `timer`. Invariant: the future is polled before the clock is asked, so a value that
-//! is there is never lost to a deadline; and the clock is asked though the future used up the
-//! task's budget.
+//! Layer 4: a future with a deadline.
+//! Invariant: the future is polled before the clock is asked, so a value that is there is never
+//! lost to a deadline; and the clock is asked though the future used up the task's budget.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::Timer;
+use super::sleep::{Sleep, sleep, sleep_until};
 
 /// Gives `future` until `duration` has passed.
 ///
@@ -23,18 +22,17 @@ use super::Timer;
 /// selkie::block_on(async {
 ///     assert_eq!(timeout(Duration::from_secs(10), async { 7 }).await, Ok(7));
 ///     let never = std::future::pending::<()>();
-///     assert_eq!(timeout(Duration::from_millis(1), never).await, Err(Elapsed));
-/// })?;
-/// # Ok::<(), std::io::Error>(())
+///     assert_eq!(timeout(Duration::from_millis(1), never).await, Err(Elapsed::new()));
+/// });
 /// ```
 ///
 /// # Panics
-/// As [`Timer`].
+/// As [`Sleep`].
 ///
 /// # Cancel safety
 /// As that of `future`, which is dropped with it.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Timeout { future, timer: Timer::after(duration) }
+    Timeout { future, sleep: sleep(duration) }
 }
 
 /// As [`timeout`], until `deadline`.
@@ -45,7 +43,7 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 /// # Cancel safety
 /// As [`timeout`].
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
-    Timeout { future, timer: Timer::at(deadline) }
+    Timeout { future, sleep: sleep_until(deadline) }
 }
 
 pin_project! {
@@ -55,7 +53,7 @@ pin_project! {
     pub struct Timeout<F> {
         #[pin]
         future: F,
-        timer: Timer,
+        sleep: Sleep,
     }
 }
 
@@ -67,13 +65,22 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(value) = this.future.poll(cx) {
             return Poll::Ready(Ok(value));
         }
-        Pin::new(this.timer).poll(cx).map(|_| Err(Elapsed))
+        Pin::new(this.sleep).poll(cx).map(|()| Err(Elapsed::new()))
     }
 }
 
 /// The time is up. Converts into an [`io::Error`] of kind `TimedOut`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Elapsed;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Elapsed {}
+
+impl Elapsed {
+    /// That the time is up.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {}
+    }
+}
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,94 +1,66 @@
-//! Layer 5: one deadline, as a future.
-//! Imports `runtime`. Invariant: joins a runtime at its first poll, not before.
+//! Layer 4: one deadline, as a future and as a stream.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_core::{FusedStream, Stream};
+use futures_core::{FusedFuture, FusedStream, Stream};
 
-use crate::runtime::{Deadline, current_reactor};
+use super::clock::now;
+use super::sleep::Sleep;
 
-/// Waits until `duration` has passed.
-///
-/// # Panics
-/// When it is first polled, if there is no current runtime.
-///
-/// # Cancel safety
-/// May be dropped at any time; the timer leaves the queue at once.
-pub fn sleep(duration: Duration) -> Timer {
-    Timer::after(duration)
-}
-
-/// Waits until `deadline`. A deadline in the past is due in the next turn.
-///
-/// # Panics
-/// As [`sleep`].
-///
-/// # Cancel safety
-/// As [`sleep`].
-pub fn sleep_until(deadline: Instant) -> Timer {
-    Timer::at(deadline)
-}
-
-/// A deadline: a future of the [`Instant`] that it was set to, and a stream of that one item.
+/// A deadline: a future of the [`Instant`] that it was set to, and a stream of that one item, as
+/// async-io's. [`sleep`](super::sleep) is a future only.
 ///
 /// It joins the current runtime when it is first polled, and leaves it when it fires or is
 /// dropped. Once it has fired it is ready for ever; [`set_at`](Self::set_at) sets it anew.
 ///
 /// # Panics
-/// When it is first polled outside a runtime, and when its runtime is gone: it could never fire.
+/// As [`Sleep`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Timer {
-    /// `None`: never.
-    deadline: Option<Instant>,
-    state: State,
-}
-
-/// Idle ─first poll→ Queued ─due→ Fired ─set→ Idle
-enum State {
-    Idle,
-    Queued(Deadline),
-    Fired,
+    sleep: Sleep,
 }
 
 impl Timer {
     /// Fires when `duration` has passed.
     pub fn after(duration: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(duration), state: State::Idle }
+        Self { sleep: Sleep::after(duration) }
     }
 
     /// Fires at `deadline`.
     pub fn at(deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), state: State::Idle }
+        Self { sleep: Sleep::until(Some(deadline)) }
     }
 
     /// Never fires, until it is set.
     pub fn never() -> Self {
-        Self { deadline: None, state: State::Idle }
+        Self { sleep: Sleep::until(None) }
     }
 
     /// When it fires; `None`: never.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.sleep.deadline()
     }
 
-    /// Sets it to fire when `duration` has passed from now on.
+    /// Sets it to fire when `duration` has passed from now on. A task that waits for it is woken
+    /// then, without having to poll it again.
     pub fn set_after(&mut self, duration: Duration) {
-        self.set(Instant::now().checked_add(duration));
+        self.sleep.set(now().checked_add(duration));
     }
 
-    /// Sets it to fire at `deadline`. A task that waited for the old one has to poll again.
+    /// Sets it to fire at `deadline`. A task that waits for it is woken then, without having to
+    /// poll it again.
     pub fn set_at(&mut self, deadline: Instant) {
-        self.set(Some(deadline));
+        self.sleep.set(Some(deadline));
     }
 
-    fn set(&mut self, deadline: Option<Instant>) {
-        self.state = State::Idle;
-        self.deadline = deadline;
+    /// Sets it to fire never. A task that waits for it goes on to wait, until it is set again.
+    pub fn set_never(&mut self) {
+        self.sleep.set(None);
     }
 }
 
@@ -96,17 +68,16 @@ impl Future for Timer {
     type Output = Instant;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        if matches!(self.state, State::Idle) {
-            self.state = State::Queued(Deadline::new(current_reactor(), deadline));
+        match (Pin::new(&mut self.sleep).poll(cx), self.deadline()) {
+            (Poll::Ready(()), Some(deadline)) => Poll::Ready(deadline),
+            _ => Poll::Pending,
         }
-        if let State::Queued(queued) = &mut self.state {
-            if let Err(error) = ready!(queued.poll(cx)) {
-                panic!("a timer cannot wait: {error}");
-            }
-            self.state = State::Fired;
-        }
-        Poll::Ready(deadline)
+    }
+}
+
+impl FusedFuture for Timer {
+    fn is_terminated(&self) -> bool {
+        self.sleep.is_elapsed()
     }
 }
 
@@ -114,7 +85,7 @@ impl Stream for Timer {
     type Item = Instant;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Instant>> {
-        if matches!(self.state, State::Fired) {
+        if self.sleep.is_elapsed() {
             return Poll::Ready(None);
         }
         self.as_mut().poll(cx).map(Some)
@@ -123,17 +94,12 @@ impl Stream for Timer {
 
 impl FusedStream for Timer {
     fn is_terminated(&self) -> bool {
-        matches!(self.state, State::Fired)
+        self.sleep.is_elapsed()
     }
 }
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Idle => "idle",
-            State::Queued(_) => "queued",
-            State::Fired => "fired",
-        };
-        f.debug_struct("Timer").field("deadline", &self.deadline).field("state", &state).finish()
+        f.debug_tuple("Timer").field(&self.sleep).finish()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
@@ -96,16 +95,16 @@ fn two_hundred_connections_at_once_get_their_own_bytes_back() {
 fn the_smallest_settings_serve_as_well() {
     on_own_thread(|| {
         let runtime = Builder::new()
-            .event_capacity(NonZeroUsize::MIN)
-            .polls_per_turn(NonZeroU32::MIN)
-            .operations_per_poll(NonZeroU32::MIN)
+            .event_capacity(1)
+            .polls_per_turn(1)
+            .operations_per_poll(1)
             .build()
             .unwrap();
         let all = async {
             let (address, _server) = server();
             future::join_all((0..20).map(|seed| client(address, seed))).await;
         };
-        runtime.block_on(all).unwrap();
+        runtime.block_on(all);
     });
 }
 

@@ -51,7 +51,7 @@ fn data_and_fin_in_one_edge_hang_on_no_back_end() {
         on_own_thread(move || {
             let runtime = Builder::new().backend(*kind).build().unwrap();
             let all = async { futures::future::join_all(pairs().map(read_last_words)).await };
-            assert_eq!(runtime.block_on(all).unwrap().len(), 2, "{kind}");
+            assert_eq!(runtime.block_on(all).len(), 2, "{kind}");
         });
     }
 }

@@ -160,7 +160,7 @@ fn an_error_that_is_no_want_of_descriptors_is_yielded_each_time_and_at_once() {
     // Linux refuses to accept then.
     shutdown(listener.get_ref(), Shutdown::Both).unwrap();
     let mut incoming = listener.incoming();
-    assert_eq!(format!("{incoming:?}"), "Incoming { is_resting: false, .. }");
+    assert_eq!(format!("{incoming:?}"), "Incoming { is_paused: false, .. }");
     for _ in 0..3 {
         let next = stepped.enter(|| incoming.next().now_or_never());
         let error = next.flatten().expect("it does not wait").unwrap_err();

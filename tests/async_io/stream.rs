@@ -1,10 +1,7 @@
 //! The futures-io traits on `Async<T>` and `&Async<T>`.
 
-use std::cell::RefCell;
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 
 use futures::future::join;
@@ -229,51 +226,5 @@ fn flush_and_close_do_not_wait_for_a_peer_that_does_not_read() {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(near.as_mut().poll_flush(&mut cx).is_ready(), "{}: flush waits", pair.name);
         assert!(near.as_mut().poll_close(&mut cx).is_ready(), "{}: close waits", pair.name);
-    }
-}
-
-/// A writer that has something to flush, which goes as it is told: the last one first.
-struct Flushed(UnixStream, RefCell<Vec<io::Result<()>>>);
-
-impl AsFd for Flushed {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl Write for &Flushed {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&self.0).write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.1.borrow_mut().pop().expect("it has ended")
-    }
-}
-
-#[test]
-fn a_flush_is_tried_until_it_no_longer_would_block_and_its_error_is_returned() {
-    use ErrorKind::{BrokenPipe, Interrupted, WouldBlock};
-    for attempts in [
-        &[][..],
-        &[WouldBlock],
-        &[Interrupted],
-        &[WouldBlock, WouldBlock, Interrupted],
-        &[BrokenPipe],
-        &[WouldBlock, BrokenPipe],
-    ] {
-        let stepped = Stepped::new();
-        let (near, _far) = UnixStream::pair().unwrap();
-        let mut told = vec![Ok(())];
-        told.extend(attempts.iter().rev().map(|kind| Err((*kind).into())));
-        let io = Flushed(near, RefCell::new(told));
-        let mut near = stepped.enter(|| Async::new(io)).unwrap();
-        let result = stepped.finish(pin!(near.flush()), &Watcher::new());
-        let fails = attempts.contains(&BrokenPipe);
-        assert_eq!(
-            result.map_err(|error| error.kind()),
-            if fails { Err(BrokenPipe) } else { Ok(()) }
-        );
-        assert_eq!(near.get_ref().1.borrow().len(), usize::from(fails), "{attempts:?}");
     }
 }

@@ -47,7 +47,7 @@ fn each_is_served<F: Future<Output = io::Result<usize>> + 'static>(
     }
     stepped.until("all are served", || finished(&at_once) == at_once.len());
     for task in one_by_one.into_iter().chain(at_once) {
-        assert_eq!(stepped.block_on(task).unwrap().unwrap(), 3);
+        assert_eq!(stepped.block_on(task).unwrap(), 3);
     }
 }
 
@@ -222,11 +222,11 @@ fn without_its_runtime_a_source_can_be_used_but_not_waited_for() {
         assert!(error.to_string().contains("the runtime of this source is gone"), "{error}");
         error.kind() == ErrorKind::BrokenPipe
     };
-    assert!(broken(stepped.block_on(waited_before).unwrap()));
-    assert!(broken(stepped.block_on(near.readable()).unwrap()));
-    assert!(broken(stepped.block_on(never_waited.readable()).unwrap()));
+    assert!(broken(stepped.block_on(waited_before)));
+    assert!(broken(stepped.block_on(near.readable())));
+    assert!(broken(stepped.block_on(never_waited.readable())));
     let write = near.write_with(|mut io| io.write(b"hello"));
-    assert_eq!(stepped.block_on(write).unwrap().unwrap(), 5);
+    assert_eq!(stepped.block_on(write).unwrap(), 5);
     far.write_all(b"hello").unwrap();
     assert_eq!(near.into_inner().unwrap().read(&mut [0; 8]).unwrap(), 5);
 }

@@ -96,7 +96,7 @@ fn five_thousand_connections_and_every_other_client_are_served_at_once_by_one_th
         let left = at_once(clients.into_iter().map(Client::leave)).await?;
         io::Result::Ok(left.len())
     };
-    let served = selkie::block_on(crowd).unwrap().unwrap();
+    let served = selkie::block_on(crowd).unwrap();
     assert_eq!(served, count as usize);
     println!("{served} connections at once");
     assert_serves_every_client(&address.to_string(), &address.port().to_string());

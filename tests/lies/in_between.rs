@@ -32,7 +32,7 @@ pub fn run(mut sequence: Sequence) {
     let near = loop {
         match runtime.enter(|| Async::new(near.try_clone().unwrap())) {
             Ok(near) => break near,
-            Err(error) => assert!(is_invented(&error), "{error}"),
+            Err(refused) => assert!(is_invented(refused.error()), "{refused}"),
         }
     };
     let late = Instant::now() + DEADLINE;

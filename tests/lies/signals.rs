@@ -53,7 +53,7 @@ fn a_timer_fires_in_time_though_every_wait_is_interrupted() {
         on_own_thread("", move || {
             let runtime = Builder::new().build_with(Box::new(signalled(*kind))).unwrap();
             let start = Instant::now();
-            runtime.block_on(sleep(TIMEOUT)).unwrap();
+            runtime.block_on(sleep(TIMEOUT));
             assert!(start.elapsed() >= TIMEOUT, "{kind}: too early");
         });
     }

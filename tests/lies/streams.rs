@@ -45,7 +45,7 @@ pub async fn register<T: Io>(fickle: &Shared, io: T) -> Rc<Async<T>> {
     loop {
         match Async::new(io.duplicate().unwrap()) {
             Ok(stream) => return Rc::new(stream),
-            Err(error) => meet(fickle, error),
+            Err(error) => meet(fickle, error.into()),
         }
         yield_now().await;
     }
@@ -61,7 +61,7 @@ pub fn meet(fickle: &Shared, error: io::Error) {
 pub async fn dawdle(fickle: &Shared) {
     let [rest, micros] = [40, 300].map(|most| fickle.borrow_mut().chance.below(most));
     match rest {
-        0 => drop(sleep(Duration::from_micros(micros)).await),
+        0 => sleep(Duration::from_micros(micros)).await,
         1..4 => yield_now().await,
         _ => {}
     }

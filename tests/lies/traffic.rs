@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -56,9 +55,9 @@ pub fn run(mut sequence: Sequence) {
     let chance = &mut sequence.chance;
     let [polls, operations, events] = [128, 32, 64].map(|most| chance.below(most) + 1);
     let builder = Builder::new()
-        .polls_per_turn(NonZeroU32::new(polls as u32).unwrap())
-        .operations_per_poll(NonZeroU32::new(operations as u32).unwrap())
-        .event_capacity(NonZeroUsize::new(events as usize).unwrap());
+        .polls_per_turn(polls as u32)
+        .operations_per_poll(operations as u32)
+        .event_capacity(events as usize);
     let runtime = builder.build_with(backend).unwrap();
     let work = Work::default();
     let tally = sequence.tally.clone();
@@ -94,7 +93,7 @@ async fn in_time(late: Instant, open: Rc<RefCell<BTreeSet<String>>>, root: impl 
 fn drive(runtime: &Runtime, mut chance: Chance, root: impl Future<Output = ()> + 'static) {
     if chance.coin() {
         let mut root = pin!(root);
-        while let Err(error) = runtime.block_on(root.as_mut()) {
+        while let Err(error) = runtime.try_block_on(root.as_mut()) {
             assert!(is_invented(&error), "{error}");
         }
         return;
@@ -110,7 +109,7 @@ fn drive(runtime: &Runtime, mut chance: Chance, root: impl Future<Output = ()> +
             assert!(is_invented(&error), "{error}");
         }
     }
-    while let Err(error) = runtime.block_on(std::future::ready(())) {
+    while let Err(error) = runtime.try_block_on(std::future::ready(())) {
         assert!(is_invented(&error), "{error}");
     }
     // It is finished, and tells its panic if there was one.

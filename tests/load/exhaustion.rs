@@ -209,7 +209,7 @@ fn a_registration_that_fails_for_want_of_memory_takes_its_source_alone() {
         server.await;
         until(|| open_descriptors() == before).await;
     };
-    runtime.block_on(timeout(PATIENCE, load)).unwrap().unwrap();
+    runtime.block_on(timeout(PATIENCE, load)).unwrap();
     let expected = VISITORS / REFUSED_EACH;
     assert_eq!((refusals.get(), served.get()), (expected, VISITORS - expected));
     tell(format_args!(

@@ -90,7 +90,7 @@ fn children_inherit_no_descriptor_while_connections_come_and_go() {
         }
         (CHILDREN, log.bytes.get())
     };
-    let (children, bytes) = runtime.block_on(timeout(2 * DEADLINE, load)).unwrap().unwrap();
+    let (children, bytes) = runtime.block_on(timeout(2 * DEADLINE, load)).unwrap();
     tell(format_args!(
         "{}: {} children with {} descriptors each, as before there was a runtime; {children} \
          connections closed beside as many that live, {bytes} bytes echoed",
@@ -128,16 +128,14 @@ const BOUND: u32 = 20;
 fn become_a_daemon() -> ! {
     let runtime = Runtime::new().unwrap();
     let log = Rc::new(Log::default());
-    let (address, mut client, timer) = runtime
-        .block_on(async {
-            let (listener, address) = listener();
-            echo_server::<512>(listener, &log).detach();
-            let mut client = Async::<TcpStream>::connect(address).await.unwrap();
-            talk(&mut client, 0).await;
-            let due = Instant::now() + Duration::from_millis(200);
-            (address, client, spawn(sleep_until(due)))
-        })
-        .unwrap();
+    let (address, mut client, timer) = runtime.block_on(async {
+        let (listener, address) = listener();
+        echo_server::<512>(listener, &log).detach();
+        let mut client = Async::<TcpStream>::connect(address).await.unwrap();
+        talk(&mut client, 0).await;
+        let due = Instant::now() + Duration::from_millis(200);
+        (address, client, spawn(sleep_until(due)))
+    });
     let parent = std::process::id();
     daemon(true, true).unwrap();
     alarm::set(BOUND);
@@ -155,9 +153,9 @@ fn become_a_daemon() -> ! {
         drop((client, another));
         until(|| log.finished.get() == 2).await;
     }));
-    done.unwrap().expect("the runtime goes on");
+    done.expect("the runtime goes on");
     // The remote's task needs the loop; the loop ends when it is done.
-    runtime.block_on(async { until(|| elsewhere.is_finished()).await }).unwrap();
+    runtime.block_on(async { until(|| elsewhere.is_finished()).await });
     assert_eq!(elsewhere.join().unwrap(), 42);
     tell("it served an old connection and a new one, fired an old timer, and took a remote task");
     std::io::stdout().flush().unwrap();

@@ -55,7 +55,7 @@ pub fn tell(line: impl Display) {
 /// The value of `load`, on a runtime of its own; panics if it takes too long.
 #[track_caller]
 pub fn run<T>(load: impl Future<Output = T>) -> T {
-    let ended = selkie::block_on(timeout(PATIENCE, load)).unwrap();
+    let ended = selkie::block_on(timeout(PATIENCE, load));
     ended.unwrap_or_else(|_| panic!("the load waits for what does not come"))
 }
 

@@ -102,7 +102,7 @@ async fn visit(server: SocketAddr, dice: &mut Dice, id: u64, done: &Done) -> io:
     for round in 0..1 + dice.below(5) {
         exchange(&stream, dice, id * 8 + round, done).await?;
         match dice.below(3) {
-            0 => drop(sleep(Duration::from_micros(dice.below(3_000))).await),
+            0 => sleep(Duration::from_micros(dice.below(3_000))).await,
             1 => yield_now().await,
             _ => {}
         }
@@ -143,7 +143,7 @@ fn intrude(remote: Remote, is_over: Arc<AtomicBool>) -> JoinHandle<u64> {
             let task = remote.spawn(move || async move {
                 match count % 3 {
                     0 => yield_now().await,
-                    1 => drop(sleep(Duration::from_micros(100)).await),
+                    1 => sleep(Duration::from_micros(100)).await,
                     _ => {}
                 }
                 count
@@ -178,7 +178,7 @@ fn a_soak_of_everything_at_once_leaves_nothing_behind() {
         until(|| threads.iter().all(JoinHandle::is_finished)).await;
         grown
     };
-    let grown = runtime.block_on(timeout(PATIENCE + duration(), load)).unwrap().unwrap();
+    let grown = runtime.block_on(timeout(PATIENCE + duration(), load)).unwrap();
     let remote: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(log.bytes.get(), done.bytes.get());
     assert_eq!(log.accepted.get(), done.visits.get());

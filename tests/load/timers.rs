@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use selkie::{Timer, sleep_until, spawn, timeout};
+use selkie::{Sleep, sleep_until, spawn, timeout};
 
 use crate::harness::{count, memory, run, tell, until};
 use crate::util::{Stepped, backend};
@@ -25,7 +25,7 @@ fn scattered(place: usize) -> usize {
     place * 7_919 % MILLION
 }
 
-fn armed(stepped: &Stepped, start: Instant) -> Vec<Option<Timer>> {
+fn armed(stepped: &Stepped, start: Instant) -> Vec<Option<Sleep>> {
     let mut cx = Context::from_waker(Waker::noop());
     let arm = |i| {
         let mut timer = sleep_until(start + Duration::from_millis(scattered(i) as u64));
@@ -84,7 +84,7 @@ fn every_one_of_many_sleepers_wakes_once_in_order_and_none_early() {
             spawn(async move {
                 // On a very busy machine some begin to sleep too late to be woken in order.
                 let is_in_time = Instant::now() < start;
-                assert_eq!(sleep_until(due).await, due);
+                sleep_until(due).await;
                 assert!(Instant::now() >= due, "{number} woke early");
                 assert!(!is_in_time || last.replace(due) <= due, "{number} woke out of order");
                 count(&woken);

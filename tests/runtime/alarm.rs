@@ -19,7 +19,7 @@ fn with_alarm() -> Builder {
 #[test]
 fn without_a_timer_descriptor_a_deadline_does_not_make_it_readable() {
     on_each(|runtime| {
-        let task = runtime.spawn(sleep(Duration::ZERO));
+        let task = runtime.spawn(sleep(Duration::from_nanos(1)));
         runtime.turn(Some(Duration::ZERO)).unwrap();
         assert!(!is_readable(&runtime));
         assert!(runtime.next_deadline().is_some_and(|deadline| deadline <= Instant::now()));
@@ -52,7 +52,7 @@ fn a_timer_made_between_turns_makes_it_readable() {
     on_each_built(with_alarm(), |runtime| {
         assert_quiet(&runtime);
         let mut cx = Context::from_waker(Waker::noop());
-        for after in [Duration::ZERO, Duration::from_millis(2)] {
+        for after in [Duration::from_nanos(1), Duration::from_millis(2)] {
             let mut timer = Timer::after(after);
             assert!(runtime.enter(|| Pin::new(&mut timer).poll(&mut cx)).is_pending());
             wait_until_readable(&runtime);

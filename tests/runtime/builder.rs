@@ -23,29 +23,36 @@ fn has_descriptor(kind: BackendKind) -> bool {
 fn the_builders_back_end_goes_before_that_of_the_environment() {
     for kind in BackendKind::ALL {
         let runtime = Builder::new().backend(*kind).build().unwrap();
-        assert_eq!(runtime.descriptor().is_some(), has_descriptor(*kind));
+        assert_eq!(runtime.descriptor().is_ok(), has_descriptor(*kind));
     }
 }
 
 #[test]
-fn without_a_choice_the_environment_chooses_the_back_end() {
+fn without_a_choice_the_environment_chooses_the_back_end_but_not_that_of_a_builder() {
     let expected = has_descriptor(BackendKind::from_env().unwrap());
-    for runtime in [Runtime::new(), Builder::new().build(), Builder::default().build()] {
-        assert_eq!(runtime.unwrap().descriptor().is_some(), expected);
+    for runtime in [Runtime::new(), Builder::new().backend_from_env().build()] {
+        assert_eq!(runtime.unwrap().descriptor().is_ok(), expected);
+    }
+    for builder in [Builder::new(), Builder::default()] {
+        let runtime = builder.build().unwrap();
+        assert_eq!(runtime.descriptor().is_ok(), has_descriptor(BackendKind::DEFAULT));
     }
 }
 
 #[test]
 fn an_unknown_back_end_in_the_environment_is_an_error_that_names_the_known_ones() {
     if child::role().is_some() {
-        for error in [Runtime::new().unwrap_err(), selkie::block_on(async {}).unwrap_err()] {
+        for error in [Runtime::new().unwrap_err(), selkie::try_block_on(async {}).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let text = error.to_string();
             for name in ["SELKIE_BACKEND", "epoll", "poll", "select", "polling"] {
                 assert!(text.contains(name), "{text}");
             }
         }
-        Builder::new().backend(BackendKind::DEFAULT).build().expect("was told which");
+        let text = panic_text(|| selkie::block_on(async {}));
+        assert!(text.starts_with("block_on cannot make a runtime: SELKIE_BACKEND"), "{text}");
+        Builder::new().build().expect("it does not ask the environment");
+        Builder::new().backend_from_env().build().expect_err("it does");
         return;
     }
     let name =
@@ -56,7 +63,7 @@ fn an_unknown_back_end_in_the_environment_is_an_error_that_names_the_known_ones(
 #[test]
 fn a_back_end_of_ones_own_is_enough_for_tasks_and_timers() {
     let runtime = Builder::new().build_with(Parked::open()).unwrap();
-    assert!(runtime.descriptor().is_none());
+    assert_eq!(runtime.descriptor().unwrap_err().kind(), ErrorKind::Unsupported);
     let value = run_on(&runtime, async {
         sleep(Duration::from_millis(1)).await;
         spawn(async { 7 }).await
@@ -97,7 +104,7 @@ fn a_runtime_that_nobody_embeds_has_no_descriptor_for_it() {
         run_on(&runtime, async { spawn(sleep(Duration::from_millis(1))).await });
         assert_eq!(open_descriptors() - before, fresh, "{kind:?}");
         for _ in 0..2 {
-            assert_eq!(runtime.descriptor().is_some(), has_descriptor(kind));
+            assert_eq!(runtime.descriptor().is_ok(), has_descriptor(kind));
             assert_eq!(open_descriptors() - before, fresh + added, "{kind:?}, embedded");
         }
         drop(runtime);
@@ -119,9 +126,10 @@ fn a_descriptor_that_is_asked_for_late_shows_what_came_before() {
 }
 
 #[test]
-fn no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one() {
+fn no_descriptor_to_spare_for_a_runtimes_own_is_an_error_until_there_is_one() {
     if child::role().is_none() {
-        let name = "builder::no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one";
+        let name =
+            "builder::no_descriptor_to_spare_for_a_runtimes_own_is_an_error_until_there_is_one";
         child::run(&mut child::command(name, "alone"));
         return;
     }
@@ -130,11 +138,11 @@ fn no_descriptor_to_spare_for_a_runtimes_own_is_none_until_there_is_one() {
         let runtime = Builder::new().backend(kind).build().unwrap();
         let next_free = fs::File::open("/dev/null").unwrap().as_raw_fd();
         setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next_free).unwrap(), hard).unwrap();
-        let none = runtime.descriptor().is_none();
+        let error = runtime.descriptor().map(|_| ()).map_err(|error| error.raw_os_error());
         let text = panic_text(|| runtime.as_fd().as_raw_fd());
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        assert!(none, "{kind:?}");
-        assert!(text.starts_with("the runtime's descriptor could not be opened: "), "{text}");
+        assert_eq!(error, Err(Some(nix::libc::EMFILE)), "{kind:?}");
+        assert!(text.starts_with("the runtime has no descriptor to lend: "), "{text}");
         runtime.spawn(async {}).detach();
         assert!(is_readable(&runtime), "{kind:?}");
     }

@@ -323,7 +323,7 @@ fn a_runtime_of_whatever_kind_has_no_thread_of_its_own() {
             let threads = threads();
             (echoed.await, threads)
         });
-        if runtime.descriptor().is_some() {
+        if runtime.descriptor().is_ok() {
             poll_loop(&runtime, || counted.is_finished());
         }
         assert_eq!(run_on(&runtime, counted), (5, before));

@@ -84,7 +84,7 @@ fn a_task_that_ends_at_once_is_polled_once_and_its_output_belongs_to_the_awaiter
     counts.may_end.set(true);
     settle(&runtime);
     assert_eq!(counts.read(), [1, 1, 0]);
-    drop(runtime.block_on(task).unwrap());
+    drop(runtime.block_on(task));
     assert_eq!(counts.read(), [1, 1, 1]);
 }
 

@@ -12,7 +12,7 @@ use std::thread::{self, ThreadId};
 
 use selkie::Task;
 
-use super::world::{World, quietly};
+use super::world::{World, quietly, text_of};
 
 /// Set by whoever wakes, before that.
 pub type Signal = Arc<AtomicBool>;
@@ -217,10 +217,10 @@ impl Told {
             Ok(Poll::Ready(value)) => return value.map_or(Self::Gone, Self::Value),
             Err(payload) => payload,
         };
-        match (payload.downcast_ref::<Payload>(), payload.downcast_ref::<&str>()) {
+        match (payload.downcast_ref::<Payload>(), text_of(&*payload)) {
             (Some(Payload(number)), _) => Self::Panic(*number),
-            (_, Some(text)) if text.contains("the awaited task is gone") => Self::Gone,
-            (_, text) => Self::Other(format!("{text:?}")),
+            (_, text) if text.contains("the awaited task is gone") => Self::Gone,
+            (_, text) => Self::Other(text),
         }
     }
 }

@@ -173,7 +173,7 @@ impl World {
                 self.expect(runtime.has_ready_tasks(), due.number, "due, but no task is ready");
                 let descriptor = runtime.descriptor();
                 // Not at once: a thread may have found the loop asleep, and be about to notify it.
-                let is_readable = descriptor.is_none_or(|descriptor| {
+                let is_readable = descriptor.ok().is_none_or(|descriptor| {
                     let mut fds = [PollFd::new(&descriptor, PollFlags::IN)];
                     let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
                     retry_on_intr(|| poll(&mut fds, Some(&patience))) == Ok(1)

@@ -10,7 +10,7 @@ fn main() -> io::Result<()> {
             let (stream, _peer) = listener.accept().await?;
             selkie::spawn(echo(stream)).detach();
         }
-    })?
+    })
 }
 
 async fn echo(stream: Async<TcpStream>) -> io::Result<()> {

@@ -15,7 +15,7 @@ pub fn serve() -> Result<()> {
             stream.set_nodelay(true)?;
             selkie::spawn(echo(stream)).detach();
         }
-    })?
+    })
 }
 
 async fn echo(mut stream: Async<TcpStream>) -> std::io::Result<()> {

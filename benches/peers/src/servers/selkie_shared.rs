@@ -26,7 +26,7 @@ pub fn serve() -> Result<()> {
             let buffer = Rc::clone(&buffer);
             selkie::spawn(async move { echo(stream, &buffer).await }).detach();
         }
-    })?
+    })
 }
 
 async fn echo(mut stream: Async<TcpStream>, buffer: &Buffer) -> io::Result<()> {

@@ -125,6 +125,6 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
 
 fn main() -> ExitCode {
     let address = selkie_apps::address_or("127.0.0.1:9999");
-    let result = address.and_then(|address| selkie::block_on(serve(address))?);
+    let result = address.and_then(|address| selkie::block_on(serve(address)));
     selkie_apps::exit("chat [ADDR]", result)
 }

@@ -86,7 +86,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         drop(client); // Says goodbye, and ends the driver.
         driver.await;
         Ok(())
-    })?
+    })
 }
 
 fn main() -> ExitCode {

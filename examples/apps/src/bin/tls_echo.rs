@@ -80,7 +80,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     if let Some(file) = std::env::args().nth(2) {
         std::fs::write(file, pem)?;
     }
-    Ok(selkie::block_on(serve(address, acceptor))??)
+    Ok(selkie::block_on(serve(address, acceptor))?)
 }
 
 fn main() -> ExitCode {

@@ -81,6 +81,6 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
 
 fn main() -> ExitCode {
     let address = selkie_apps::address_or("127.0.0.1:9001");
-    let result = address.and_then(|address| selkie::block_on(serve(address))?);
+    let result = address.and_then(|address| selkie::block_on(serve(address)));
     selkie_apps::exit("websocket_echo [ADDR]", result)
 }

@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Runs a test, which has to end by itself.
 #[track_caller]
 fn run<T>(test: impl Future<Output = T>) -> T {
-    selkie::block_on(timeout(DEADLINE, test)).unwrap().expect("the test does not end")
+    selkie::block_on(timeout(DEADLINE, test)).expect("the test does not end")
 }
 
 /// Serves every connection in a task, as `serve` says, as long as the task is kept.

@@ -1,0 +1,114 @@
+//! Layer 2: one look at the system and the clock.
+//! Limits: one select, two readings of the clock, a bounded number of timers.
+//! Invariant: what was collected is woken, whatever the system says.
+
+use std::io;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::source::SourceSelector;
+use super::waiter::wake_all;
+use super::{Arming, Reactor};
+use crate::interest::Interest;
+use crate::selector::{Key, Until};
+
+/// What one look at the system brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Woken {
+    pub(crate) events: usize,
+    pub(crate) timers: usize,
+}
+
+impl Reactor {
+    /// Looks at the system and the clock, at most `timeout` long, and wakes who is due: of the
+    /// timers as many as `most_timers`.
+    ///
+    /// # Errors
+    /// As [`Selector::select`](crate::Selector::select). Due timers have been woken all the same.
+    pub(crate) fn turn(&self, timeout: Option<Duration>, most_timers: usize) -> io::Result<Woken> {
+        let mut due = self.due.take();
+        let events = self.collect_events(self.until(timeout), &mut due);
+        let timers = self.collect_timers(most_timers, &mut due);
+        wake_all(&mut due);
+        self.due.set(due);
+        events.map(|events| Woken { events, timers })
+    }
+
+    /// When to wait no longer: the first of `timeout` and the earliest deadline.
+    fn until(&self, timeout: Option<Duration>) -> Until {
+        if timeout == Some(Duration::ZERO) {
+            return Until::Now;
+        }
+        let deadline = self.next_deadline();
+        if timeout.is_none() && deadline.is_none() {
+            return Until::Never;
+        }
+        let now = self.now();
+        let timeout = timeout.and_then(|timeout| now.checked_add(timeout));
+        match [timeout, deadline].into_iter().flatten().min() {
+            Some(deadline) => Until::At { deadline, now },
+            None => Until::Never,
+        }
+    }
+
+    fn collect_events(&self, until: Until, due: &mut Vec<Waker>) -> io::Result<usize> {
+        let mut count = 0;
+        let mut fired = self.fired.take();
+        let follows_waiters = self.arming.get() == Arming::FollowsWaiters;
+        let alarm = self.alarm.borrow().as_ref().map(|alarm| alarm.key());
+        let mut selector = self.selector.borrow_mut();
+        let events = &mut self.events.borrow_mut();
+        let selected = selector.select_each_until(events, until, |key, source, (), readiness| {
+            // Of the alarm, to have been woken is all that is wanted.
+            if alarm == Some(key) {
+                return;
+            }
+            count += 1;
+            source.state.deliver(readiness, due);
+            if follows_waiters {
+                fired.push(key);
+            }
+        });
+        fired.drain(..).for_each(|key| arm_again(&mut selector, key, due));
+        self.fired.set(fired);
+        selected.map(|()| count)
+    }
+
+    /// Takes the timers that are due, in the order of their deadlines.
+    fn collect_timers(&self, most: usize, due: &mut Vec<Waker>) -> usize {
+        let mut timers = self.timers.borrow_mut();
+        self.has_due_timers.set(false);
+        if timers.is_empty() {
+            return 0;
+        }
+        let now = self.now();
+        let before = due.len();
+        due.extend(std::iter::from_fn(|| timers.pop_due(now)).take(most));
+        let count = due.len() - before;
+        if count == most {
+            let next = timers.next_deadline();
+            self.has_due_timers.set(next.is_some_and(|deadline| deadline <= now));
+        }
+        count
+    }
+
+    /// True if the last turn has left timers that were due.
+    pub(crate) fn has_due_timers(&self) -> bool {
+        self.has_due_timers.get()
+    }
+}
+
+/// Has the system watch a oneshot again that has fired, if somebody still waits for it.
+fn arm_again(selector: &mut SourceSelector, key: Key, due: &mut Vec<Waker>) {
+    let Some(source) = selector.get(key).map(|key| Rc::clone(&key.source)) else { return };
+    source.state.armed().set(Interest::empty());
+    let wanted = source.state.wanted();
+    if !wanted.is_empty() {
+        match selector.modify(key, wanted) {
+            Ok(()) => source.state.armed().set(wanted),
+            // Whoever waits tries to arm it again, and is told the error.
+            Err(_) => source.state.take_waiters(due),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Layer 2: one who waits for a source, and those who are woken.
+
+use std::task::Waker;
+
+use crate::panics::FirstPanic;
+
+/// Names a waiter that can leave before its event, so that two futures of one task, whose wakers
+/// are alike, do not take each other's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaiterId(pub(super) u64);
+
+/// How a waiter is known.
+pub(crate) enum Waiter<'w> {
+    /// By the name that is kept in the future; given at its first wait.
+    Named(&'w mut Option<WaiterId>),
+    /// By its waker: the caller of a `poll_*` function, who cannot say that it leaves.
+    Anonymous,
+}
+
+/// What a new waiter has moved.
+#[derive(Default)]
+pub(super) struct Moved {
+    /// The waker whose place it took; to be dropped.
+    pub(super) replaced: Option<Waker>,
+    /// Those who are asked whether they still wait; to be woken.
+    pub(super) asked: Vec<Waker>,
+}
+
+impl Moved {
+    /// Drops and wakes, which may run user code.
+    #[inline]
+    pub(super) fn settle(mut self) {
+        drop(self.replaced.take());
+        if !self.asked.is_empty() {
+            wake_all(&mut self.asked);
+        }
+    }
+}
+
+/// Wakes all of `due`, the others too if a waker panics; the first panic goes on at the end.
+pub(super) fn wake_all(due: &mut Vec<Waker>) {
+    let mut panics = FirstPanic::default();
+    let mut due = due.drain(..);
+    while !panics.watch(|| due.by_ref().for_each(Waker::wake)) {}
+    drop(due);
+    panics.resume();
+}

@@ -1,0 +1,124 @@
+//! Layer 2: an operation is tried, and waits while it would block: the one loop that all
+//! operations share.
+//! Invariant: a waiter is put into the list only while the source is not ready.
+
+use std::io;
+use std::task::{Context, Poll, Waker, ready};
+
+use super::Reactor;
+use super::source::{Direction, Side, State, Tick};
+use super::waiter::Waiter;
+
+/// What a read of a stream brought.
+pub(crate) struct Received {
+    pub(crate) len: usize,
+    pub(crate) cut: Cut,
+}
+
+/// Where a read of a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Before the end of the buffer, for want of bytes.
+    Short,
+    /// At the end of the buffer, of the stream, or of what the system gives out at once.
+    Elsewhere,
+}
+
+/// What came of an attempt to wait.
+enum Looked {
+    Waits,
+    /// It became ready meanwhile.
+    IsReady,
+}
+
+impl Reactor {
+    /// Tries `op` as long as it is worth it, and else waits.
+    #[inline]
+    pub(crate) fn poll_io<R>(
+        &self,
+        source: &State,
+        direction: Direction,
+        waiter: Waiter<'_>,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_attempts(source, direction, waiter, cx, |_| op())
+    }
+
+    /// As `poll_io`, for a stream: a short read may tell that there is nothing more.
+    #[inline]
+    pub(crate) fn poll_read(
+        &self,
+        source: &State,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut() -> io::Result<Received>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_attempts(source, Direction::Read, Waiter::Anonymous, cx, |seen| {
+            let Received { len, cut } = op()?;
+            if cut == Cut::Short && source.short_read_drains() {
+                source.clear(Direction::Read, seen);
+            }
+            Ok(len)
+        })
+    }
+
+    #[inline]
+    fn poll_attempts<R>(
+        &self,
+        source: &State,
+        direction: Direction,
+        mut waiter: Waiter<'_>,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(Tick) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let side = source.side(direction);
+        let budget = self.budget();
+        loop {
+            let Some(seen) = source.ready(direction) else {
+                match self.wait(source, side, &mut waiter, cx.waker()) {
+                    Ok(Looked::Waits) => return Poll::Pending,
+                    Ok(Looked::IsReady) => continue,
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            };
+            ready!(budget.poll_proceed(&side.stamp, cx));
+            match op(seen) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    source.clear(direction, seen);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => {
+                    budget.spend();
+                    if matches!(waiter, Waiter::Anonymous) {
+                        side.waiters.serve(cx.waker());
+                    }
+                    return Poll::Ready(result);
+                }
+            }
+        }
+    }
+
+    /// Puts a waiter into the list, and has the system watch.
+    ///
+    /// # Errors
+    /// If the runtime is gone, or the system refuses to watch.
+    #[inline]
+    fn wait(
+        &self,
+        source: &State,
+        side: &Side,
+        waiter: &mut Waiter<'_>,
+        waker: &Waker,
+    ) -> io::Result<Looked> {
+        if !side.waiters.has(waiter, waker) {
+            // Perhaps user code, which may even take a turn.
+            let waker = waker.clone();
+            if side.ready.get() {
+                return Ok(Looked::IsReady);
+            }
+            side.waiters.put(waiter, waker).settle();
+        }
+        self.watch(source)?;
+        Ok(Looked::Waits)
+    }
+}

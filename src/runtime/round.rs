@@ -1,0 +1,100 @@
+//! Layer 4: one go round the loop.
+//! Limits: one look at I/O, two readings of the clock, a bounded number of polls and timers.
+//! Invariant: an error of the system is returned after everybody has had their turn.
+
+use std::io;
+use std::panic;
+use std::time::Duration;
+
+use super::Runtime;
+use super::root::Root;
+use super::turn::Turn;
+use crate::reactor::Woken;
+
+/// I/O operations that count as one more poll in a turn's bound.
+///
+/// Not counted, tasks that use up their operations made a turn, for which I/O and timers wait,
+/// seven times as long. A task that handles one message (a read, a write) still counts once, so
+/// that the system is not asked more often for it. See
+/// `cargo bench --bench fairness -- polls_per_turn`.
+const OPERATIONS_LIKE_A_POLL: i64 = 4;
+
+impl Runtime {
+    /// One go round the loop, which drives `root` too.
+    pub(super) fn go_round(
+        &self,
+        timeout: Option<Duration>,
+        mut root: Option<&mut dyn Root>,
+    ) -> io::Result<Turn> {
+        let (executor, reactor) = (&self.executor, &self.executor.reactor);
+        let inbox = &executor.shared().inbox;
+        let root_is_woken =
+            |root: &Option<&mut dyn Root>| root.as_ref().is_some_and(|r| r.is_woken());
+        executor.accept_remote();
+        let may_block = !executor.has_ready_tasks()
+            && !root_is_woken(&root)
+            && inbox.fall_asleep()
+            && !root_is_woken(&root);
+        let timeout = if may_block { timeout } else { Some(Duration::ZERO) };
+        let woken = reactor.turn(timeout, self.polls_per_turn);
+        inbox.wake_up();
+        executor.accept_remote();
+        let (polls, root_has_ended) = self.run_batch(&mut root);
+        // A value can be had once only; a panic is kept for the next turn.
+        if !root_has_ended && let Some(payload) = executor.shared().panics.take() {
+            panic::resume_unwind(payload);
+        }
+        let alarm = reactor.set_alarm();
+        let Woken { events, timers } = woken?;
+        alarm?;
+        let more = executor.has_ready_tasks() || reactor.has_due_timers();
+        Ok(Turn { events, timers, polls, more })
+    }
+
+    /// Polls the root, then the tasks that can go on by then, and so on, in all
+    /// `polls_per_turn` times, or less if these polls do much I/O. Returns how many polls there
+    /// were, and whether the root has ended.
+    fn run_batch(&self, root: &mut Option<&mut dyn Root>) -> (usize, bool) {
+        let _limited = self.executor.reactor.budget().limited(self.operations_per_poll);
+        let most = self.polls_per_turn as i64;
+        let (mut polls, mut cost) = (0, 0);
+        while cost < most {
+            let before = polls;
+            if let Some(root) = root
+                && root.is_woken()
+            {
+                polls += 1;
+                let (has_ended, its_cost) = self.charged(|| root.poll());
+                if has_ended {
+                    return (polls, true);
+                }
+                cost += its_cost;
+            }
+            // A whole round, so that a root that yields lets all the others go first; and one
+            // task in any case, if the root has had the last poll. What the bound leaves of a
+            // round is the next turn's first.
+            self.executor.begin_round();
+            while let Some(runnable) = self.executor.next_in_round() {
+                polls += 1;
+                cost += self.charged(|| runnable.run()).1;
+                if cost >= most {
+                    break;
+                }
+            }
+            if polls == before {
+                break;
+            }
+        }
+        (polls, false)
+    }
+
+    /// Runs one poll of a task. Returns what it cost too, counted in polls.
+    #[inline]
+    fn charged<R>(&self, poll: impl FnOnce() -> R) -> (R, i64) {
+        let budget = self.executor.reactor.budget();
+        budget.refill(self.operations_per_poll);
+        let result = poll();
+        // By Euclid's division, which is a shift: never is less used than nothing.
+        (result, 1 + budget.used_of(self.operations_per_poll).div_euclid(OPERATIONS_LIKE_A_POLL))
+    }
+}
