@@ -119,6 +119,17 @@ impl Server {
         command.args(["serve", peer.name, "--core", &core.to_string()]);
         command.args(["--buffer", &buffer.to_string()]).arg("--tools").arg(tools);
         command.arg("--").args(watcher);
+        Self::announced(command)
+    }
+
+    /// Starts an HTTP server on `core`.
+    pub fn start_http(name: &str, core: usize) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve-http", name, "--core", &core.to_string()]);
+        Self::announced(command)
+    }
+
+    fn announced(mut command: Command) -> Result<Self> {
         let mut guard = Guard::start(&mut command)?;
         let announced = guard.line()?;
         let (port, pid) = announced.split_once(' ').context("no port and process id")?;

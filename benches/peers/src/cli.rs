@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::case::Case;
+use crate::http::Contender;
 use crate::load::Load;
 use crate::matrix;
 use crate::report;
@@ -68,6 +69,14 @@ enum Command {
     /// Be an echo server (the harness starts these).
     #[command(hide = true)]
     Serve(Serve),
+    /// Be an HTTP server (the harness starts these).
+    #[command(hide = true)]
+    ServeHttp {
+        name: String,
+        /// The core to run on.
+        #[arg(long)]
+        core: Option<usize>,
+    },
     /// Be the load generator (the harness starts these).
     #[command(hide = true)]
     Load(Load),
@@ -137,6 +146,10 @@ pub fn run() -> Result<()> {
             report::write(&Results::load(&folder)?, &folder)
         }
         Some(Command::Serve(serve)) => serve.run(),
+        Some(Command::ServeHttp { name, core }) => {
+            system::settle(core)?;
+            Contender::serve(&name)
+        }
         Some(Command::Load(load)) => load.run(),
     }
 }

@@ -10,6 +10,7 @@ mod cli;
 mod environment;
 mod footprint;
 mod harness;
+mod http;
 mod load;
 mod matrix;
 mod measure;

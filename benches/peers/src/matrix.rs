@@ -12,7 +12,7 @@ use crate::environment::{Environment, ProcessorTime};
 use crate::harness::{self, Effort, Harness};
 use crate::results::{Part, Results};
 use crate::servers::{PEERS, REFERENCE};
-use crate::{footprint, measure, micro, report};
+use crate::{footprint, http, measure, micro, report};
 
 /// `benches/` of this repository.
 pub fn default_folder() -> PathBuf {
@@ -31,7 +31,7 @@ pub fn run(matrix: &Matrix) -> Result<()> {
         results: if matrix.keep { Results::load(&folder)? } else { Results::default() },
     };
     let parts = matrix.parts();
-    if parts.iter().any(|part| !matches!(part, Part::Micro | Part::Build)) {
+    if parts.iter().any(|part| !matches!(part, Part::Micro | Part::Http | Part::Build)) {
         harness.probe()?;
     }
     for part in parts {
@@ -58,6 +58,7 @@ fn measure_part(harness: &mut Harness, part: Part) -> Result<()> {
         Part::Instructions => measure::instructions(harness)?,
         Part::Memory => measure::memory(harness)?,
         Part::Micro => micro::measure(harness)?,
+        Part::Http => http::measure(harness)?,
         Part::Build => footprint::measure(harness)?,
     }
     harness.results.set_noise(part, ProcessorTime::now()?.noise_since(before));
@@ -85,7 +86,7 @@ impl Matrix {
                 self.case.iter().any(|case| *case != IDLE)
             }
             Part::Memory => self.case.contains(&IDLE),
-            Part::Micro | Part::Build => false,
+            Part::Micro | Part::Http | Part::Build => false,
         };
         Part::value_variants().iter().copied().filter(is_chosen).collect()
     }

@@ -29,6 +29,8 @@ pub enum Part {
     Memory,
     /// The runtimes' own operations: tasks, wake-ups, timers.
     Micro,
+    /// HTTP requests per second of the server's processor time.
+    Http,
     /// What depending on a runtime costs: crates, seconds, bytes.
     Build,
 }
@@ -51,6 +53,8 @@ pub struct Results {
     pub instructions: Vec<Figure>,
     pub memory: Vec<Memory>,
     pub micro: Vec<Micro>,
+    #[serde(default)]
+    pub http: Vec<Http>,
     pub build: Vec<Build>,
 }
 
@@ -111,6 +115,17 @@ pub struct Micro {
     pub operation: String,
     pub contender: String,
     pub nanoseconds: Vec<f64>,
+}
+
+/// An HTTP server under wrk, round by round.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Http {
+    pub connections: u32,
+    pub server: String,
+    /// Requests per second of the server's processor time.
+    pub per_cpu_second: Vec<f64>,
+    /// Requests per second.
+    pub per_second: Vec<f64>,
 }
 
 /// What depending on a runtime costs.

@@ -1,7 +1,8 @@
 //! Every server that is part of this program echoes every byte, also when the other side has
 //! more under way than the sockets hold, so that writes are partial.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 /// A server that is ended by its id.
@@ -69,5 +70,27 @@ fn every_runtime_echoes_every_byte() {
         if check(name).is_none() {
             eprintln!("{name} does not run here");
         }
+    }
+}
+
+#[test]
+fn every_http_server_answers_with_the_same_words() {
+    for name in ["tokio, current thread", "selkie", "smol"] {
+        let server = Command::new(env!("CARGO_BIN_EXE_peers"))
+            .args(["serve-http", name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut server = Server(server);
+        let mut line = String::new();
+        let stdout = server.0.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("a pipe");
+        let (port, _pid) = line.trim().split_once(' ').expect("a port and a process id");
+        let mut client = TcpStream::connect(format!("127.0.0.1:{port}")).expect("a listener");
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("a connection");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{name}: {answer}");
+        assert!(answer.ends_with("\r\n\r\nhello, this is request 1\n"), "{name}: {answer}");
     }
 }

@@ -1,6 +1,7 @@
 //! The report: RESULTS.md, and the charts in it.
 
 mod charts;
+mod http;
 mod markdown;
 mod sections;
 mod view;

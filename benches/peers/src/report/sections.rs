@@ -6,6 +6,7 @@ use std::fmt::Write;
 use clap::ValueEnum;
 
 use super::charts::Chart;
+use super::http;
 use super::markdown::{Table, digits, ratio, time, width};
 use super::view;
 use crate::case::{CHURN, CONNECTIONS, Case, SHAPES};
@@ -34,6 +35,7 @@ pub fn section(results: &Results, part: Part, charts: &[Chart]) -> String {
         Part::Instructions => instructions(results),
         Part::Memory => memory(results, charts),
         Part::Micro => micro(results),
+        Part::Http => http::section(results),
         Part::Build => build(results),
     }
 }
@@ -56,7 +58,7 @@ fn introduction() -> String {
 }
 
 /// A heading, the command and what it measures; nothing if that was not measured.
-fn heading(results: &Results, part: Part, title: &str, text: &str) -> Option<String> {
+pub fn heading(results: &Results, part: Part, title: &str, text: &str) -> Option<String> {
     let Measured { arguments, noise, .. } = results.measured(part)?;
     let per_cent = |permille: u64| permille as f64 / 10.0;
     let (others, host) = (per_cent(noise.others_permille), per_cent(noise.stolen_permille));

@@ -38,7 +38,7 @@ pub const BUFFER: usize = 16 * 1024;
 static TASK_BUFFER: OnceLock<usize> = OnceLock::new();
 
 /// Where every server listens: on a port that the system chooses.
-const ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+pub const ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
 /// The name of the peer that all others are compared with.
 pub const REFERENCE: &str = "raw-epoll-edge";
@@ -161,7 +161,7 @@ fn task_buffer() -> usize {
 }
 
 /// Tells the harness where the server listens.
-fn announce(address: SocketAddr) -> io::Result<()> {
+pub fn announce(address: SocketAddr) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{} {}", address.port(), std::process::id())?;
     stdout.flush()
