@@ -13,17 +13,17 @@ use crate::io::Async;
 use crate::sys::AsFd;
 
 /// Reads into memory that is not initialised, and knows when there is no more to read.
-impl<T: AsFd + 'static> rt::Read for Async<T>
-where
-    for<'a> &'a T: io::Read,
-{
+impl<T: AsFd> rt::Read for Async<T> {
     #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let len = ready!(AsyncRead::poll_read(self, cx, buf.initialize_unfilled()))?;
+        // SAFETY: `as_mut` needs that nothing in it is made uninitialised: `poll_read_uninit` writes
+        // bytes that it has received, and nothing else.
+        let unfilled = unsafe { buf.as_mut() };
+        let len = ready!(self.poll_read_uninit(cx, unfilled))?;
         // SAFETY: `advance` needs that so many bytes are initialised. `poll_read_uninit` says so of
         // the number that it returns; who could break it is its system call, see there.
         unsafe { buf.advance(len) };
@@ -31,10 +31,7 @@ where
     }
 }
 
-impl<T: AsFd + 'static> rt::Write for Async<T>
-where
-    for<'a> &'a T: io::Write,
-{
+impl<T: AsFd> rt::Write for Async<T> {
     #[inline]
     fn poll_write(
         self: Pin<&mut Self>,

@@ -19,23 +19,27 @@ pub struct Timer;
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep(OnThread::new(time::Timer::after(duration))))
+        Box::pin(Sleep(OnThread::new(time::sleep(duration))))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep(OnThread::new(time::Timer::at(deadline))))
+        Box::pin(Sleep(OnThread::new(time::sleep_until(deadline))))
+    }
+
+    fn now(&self) -> Instant {
+        time::now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, new_deadline: Instant) {
         // In the box that is there.
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
-            Some(mut ours) => ours.0.set_at(new_deadline),
+            Some(mut ours) => ours.0.reset(new_deadline),
             None => *sleep = self.sleep_until(new_deadline),
         }
     }
 }
 
-struct Sleep(OnThread<time::Timer>);
+struct Sleep(OnThread<time::Sleep>);
 
 impl rt::Sleep for Sleep {}
 
@@ -43,6 +47,6 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut *self.0).poll(cx).map(drop)
+        Pin::new(&mut *self.0).poll(cx)
     }
 }

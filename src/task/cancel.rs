@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::cancelled::{Cancelled, RunUntilCancelled};
 use super::node::Node;
+use crate::panics::FirstPanic;
 
 /// A token that asks any number of tasks to end, on this thread or on others.
 ///
@@ -59,14 +59,11 @@ impl Cancel {
     /// # Panics
     /// With the panic of a waker that panics; the others are woken all the same.
     pub fn cancel(&self) {
-        let mut panicked = None;
+        let mut first = FirstPanic::default();
         for waker in self.node.cancel() {
-            let woken = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
-            panicked = panicked.or(woken.err());
+            first.watch(|| waker.wake());
         }
-        if let Some(payload) = panicked {
-            panic::resume_unwind(payload);
-        }
+        first.resume();
     }
 
     /// True if the token is cancelled.

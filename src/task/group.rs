@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::cancel::Cancel;
-use super::error::{TaskError, poll_panic};
 use super::member::Member;
 use super::state::{OnPanic, Result as Told, Shared};
+use crate::executor::TaskError;
 use crate::runtime::spawn;
 
 /// Tasks that belong together: they are waited for together, and end with the group.
@@ -40,7 +40,7 @@ use crate::runtime::spawn;
 ///         sum += result?;
 ///     }
 ///     assert_eq!(sum, 14);
-///     Ok::<(), selkie::task::TaskError>(())
+///     Ok::<(), selkie::TaskError>(())
 /// }).unwrap();
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -108,13 +108,15 @@ impl<T: 'static> TaskGroup<T> {
         let told = self.shared.state.borrow_mut().take_result();
         match told {
             Some(Told::Value(value)) => Poll::Ready(Some(Ok(value))),
-            Some(Told::Cancelled) => Poll::Ready(Some(Err(TaskError::cancelled()))),
-            Some(Told::Panicked(mut task)) => {
-                let polled = poll_panic(&mut task, cx);
+            Some(Told::Cancelled) => Poll::Ready(Some(Err(TaskError::Cancelled))),
+            Some(Told::Panicked(mut outcome)) => {
+                let polled = Pin::new(&mut outcome).poll(cx);
                 if polled.is_pending() {
-                    self.shared.state.borrow_mut().put_back(task);
+                    // Its future is being dropped, further down on this stack.
+                    self.shared.state.borrow_mut().put_back(outcome);
                 }
-                polled.map(|error| Some(Err(error)))
+                // It has panicked, so there is no value.
+                polled.map(|outcome| outcome.err().map(Err))
             }
             None => {
                 ready!(self.poll_all_ended(cx));

@@ -10,17 +10,15 @@
 
 mod cancel;
 mod cancelled;
-mod error;
 mod group;
 mod member;
 mod node;
 mod shutdown;
 mod state;
 
-pub use crate::executor::Task;
+pub use crate::executor::{AbortHandle, Outcome, Panic, Task, TaskError};
 pub use cancel::Cancel;
 pub use cancelled::{Cancelled, RunUntilCancelled};
-pub use error::TaskError;
 pub use group::{Spawner, TaskGroup};
 pub use shutdown::Shutdown;
 pub use state::OnPanic;

@@ -3,14 +3,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
 
 use slotmap::{DefaultKey, SlotMap};
 
 use super::cancel::Cancel;
-use crate::executor::Task;
+use crate::executor::{Outcome, Task};
+use crate::panics::{catch, discard};
 
 /// What a group does when a task of it panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,7 +39,7 @@ pub(super) struct State<T> {
     /// so that a group whose tasks return `()` may run without anybody asking.
     values: VecDeque<T>,
     cancelled: usize,
-    panicked: VecDeque<Task<()>>,
+    panicked: VecDeque<Outcome<()>>,
     /// The panic that goes on when all tasks have ended.
     pub(super) first_panic: Option<Task<()>>,
     pub(super) waiter: Option<Waker>,
@@ -66,7 +65,7 @@ pub(super) enum End<T> {
 /// One that was not asked for yet.
 pub(super) enum Result<T> {
     Value(T),
-    Panicked(Task<()>),
+    Panicked(Outcome<()>),
     Cancelled,
 }
 
@@ -123,7 +122,7 @@ impl<T> State<T> {
                 };
                 self.ended.panicked += 1;
                 match on_panic {
-                    OnPanic::Return => self.panicked.push_back(task),
+                    OnPanic::Return => self.panicked.push_back(task.outcome()),
                     _ if self.first_panic.is_none() => self.first_panic = Some(task),
                     _ => return Some(task),
                 }
@@ -136,8 +135,8 @@ impl<T> State<T> {
     /// The next result that was not asked for. Values come in the order in which their tasks
     /// ended, the others before them.
     pub(super) fn take_result(&mut self) -> Option<Result<T>> {
-        if let Some(task) = self.panicked.pop_front() {
-            return Some(Result::Panicked(task));
+        if let Some(outcome) = self.panicked.pop_front() {
+            return Some(Result::Panicked(outcome));
         }
         if self.cancelled > 0 {
             self.cancelled -= 1;
@@ -147,7 +146,7 @@ impl<T> State<T> {
     }
 
     /// Puts back what could not be told.
-    pub(super) fn put_back(&mut self, panicked: Task<()>) {
+    pub(super) fn put_back(&mut self, panicked: Outcome<()>) {
         self.panicked.push_front(panicked);
     }
 }
@@ -197,10 +196,9 @@ impl<T> Shared<T> {
     }
 }
 
-/// Calls what may run wakers of a user, whose panic must not end the process.
+/// Calls what may run wakers of a user, where a panic of theirs cannot go on. Its message was printed.
 fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        // Its message was printed; its destructor is user code, too.
-        mem::forget(payload);
+    if let Err(payload) = catch(f) {
+        discard(payload);
     }
 }

@@ -175,21 +175,6 @@ fn every_panic_is_returned_if_so_chosen_and_the_group_goes_on() {
 }
 
 #[test]
-fn a_task_error_says_what_it_is_and_becomes_an_io_error() {
-    run(async {
-        let mut group = group::<()>(OnPanic::Return);
-        group.spawn(panics("the test's panic"));
-        group.spawn(pending());
-        yield_now().await;
-        group.cancel_all();
-        let texts: Vec<_> = [group.join_next().await, group.join_next().await]
-            .map(|result| std::io::Error::from(result.unwrap().unwrap_err()).to_string())
-            .into();
-        assert!(texts[0].contains("panicked") && texts[1].contains("cancelled"), "{texts:?}");
-    });
-}
-
-#[test]
 fn a_group_that_its_owner_drops_while_it_drains_after_a_panic_ends_at_once() {
     let (runtime, trace) = (runtime(), Trace::default());
     run_on(&runtime, async {

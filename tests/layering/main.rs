@@ -19,8 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["reactor"],
     &["executor"],
     &["runtime", "io", "time"],
-    &["net"],
-    &["task"],
+    &["net", "task"],
     &["hyper", "process", "signal"],
     &["guide"],
 ];

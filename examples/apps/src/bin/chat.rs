@@ -108,7 +108,7 @@ async fn converse(room: Rc<Room>, stream: Async<TcpStream>, peer: SocketAddr) {
 async fn serve(address: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(address)?;
-    let address = listener.get_ref().local_addr()?;
+    let address = listener.local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
     let (room, mut clients) = (Rc::new(Room::default()), TaskGroup::new());
     let mut incoming = listener.incoming().take_until(signals.next());

@@ -69,7 +69,7 @@ async fn converse(stream: Async<TcpStream>, peer: SocketAddr, count: Rc<Cell<u64
 async fn serve(address: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(address)?;
-    let address = listener.get_ref().local_addr()?;
+    let address = listener.local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
     let (mut clients, count) = (TaskGroup::new(), Rc::new(Cell::new(0)));
     let mut incoming = listener.incoming().take_until(signals.next());

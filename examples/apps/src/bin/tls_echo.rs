@@ -49,7 +49,7 @@ async fn converse(acceptor: TlsAcceptor, stream: Async<TcpStream>, peer: SocketA
 async fn serve(address: SocketAddr, acceptor: TlsAcceptor) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(address)?;
-    let address = listener.get_ref().local_addr()?;
+    let address = listener.local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
     let mut clients = TaskGroup::new();
     let mut incoming = listener.incoming().take_until(signals.next());

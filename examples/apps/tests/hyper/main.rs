@@ -30,7 +30,7 @@ where
     F: Future<Output = ()> + 'static,
 {
     let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
-    let address = listener.get_ref().local_addr().unwrap();
+    let address = listener.local_addr().unwrap();
     let task = spawn(async move {
         let mut tasks = Vec::new();
         loop {
