@@ -8,6 +8,7 @@ mod process;
 mod chat;
 mod foreign;
 mod http_server;
+mod netcat;
 mod postgres;
 // mod proxy;
 mod tls;
