@@ -55,4 +55,7 @@ mod tests {
 mod pages {
     #[doc = include_str!("../../../src/hyper/example.md")]
     mod hyper {}
+
+    #[doc = include_str!("../../../src/guide/libraries.md")]
+    mod libraries {}
 }
