@@ -14,6 +14,8 @@ mod interest;
 pub mod io;
 pub mod net;
 mod panics;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub mod process;
 mod reactor;
 mod runtime;
 pub mod selector;

@@ -236,6 +236,7 @@ fn comments_and_strings_import_nothing() {
         const RAW: &str = r#"" use crate::net::Tcp;"#;
         fn f<'a>(c: char, _: &'a str) -> bool { c == '"' || c == '\'' || c == 'x' }
         const TWO: &str = "'"; use crate::runtime::Seen;
+        fn g() -> impl Sized + use<> { let one = 1; one }
         use crate::time::Now;
     "####;
     let others = ["net.rs", "time.rs", "runtime.rs"].map(|path| (path, ""));

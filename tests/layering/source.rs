@@ -109,7 +109,8 @@ impl Parser<'_> {
 
     fn item(&mut self) {
         match self.peek(0) {
-            "use" => return self.declaration(),
+            // `use<>` in a bound names what a type captures, and no path.
+            "use" if self.peek(1) != "<" => return self.declaration(),
             "{" => self.depth += 1,
             "}" => {
                 self.depth = self.depth.saturating_sub(1);
