@@ -2,10 +2,11 @@
 //! Invariant: no end of it blocks, and none is inherited by a program that is executed.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::sys::{AsFd, BorrowedFd};
 
 #[cfg(target_os = "linux")]
-type End = std::os::fd::OwnedFd;
+type End = crate::sys::OwnedFd;
 #[cfg(not(target_os = "linux"))]
 type End = std::os::unix::net::UnixStream;
 

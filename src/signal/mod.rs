@@ -1,6 +1,6 @@
 //! Signals of the process: [`ctrl_c`], and [`Signals`] for any others. Feature `signal`.
 //!
-//! Layer 6. A handler, over the registry of [signal-hook], notes the signal and writes to a
+//! A handler, over the registry of [signal-hook], notes the signal and writes to a
 //! descriptor: no thread, no signal mask, nothing for child processes to inherit.
 //!
 //! What a process does with a signal is one thing for all of its threads. So all [`Signals`] of a
@@ -56,6 +56,8 @@
 //!
 //! [signal-hook]: https://docs.rs/signal-hook-registry
 
+// Layer 6. Invariant: nothing is lost between a handler and who waits, see `watch`.
+
 mod bell;
 mod disposition;
 mod number;
@@ -64,7 +66,6 @@ mod watch;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -74,6 +75,7 @@ use futures_core::Stream;
 use self::disposition::Hold;
 use self::watch::Watch;
 use crate::io::Async;
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 pub use self::number::*;
 

@@ -4,11 +4,11 @@
 //! are read for the last time: so a signal that came is seen, or the bell rings.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::bell::Bell;
 use super::number::Signal;
+use crate::sys::{AsFd, BorrowedFd};
 
 /// Which signals of a set came and were not taken yet.
 #[derive(Debug)]
