@@ -1,7 +1,7 @@
 //! Layer 0: the two bit sets of the crate, what to watch for and what happened.
-//! Imports nothing. Invariant: the shared bits of [`Interest`] and [`Readiness`] have the same
-//! values, so that masking one by the other is a single `and`; and these are those of poll(2), so
-//! that nothing has to be translated for each event.
+//! Invariant: the shared bits of [`Interest`] and [`Readiness`] have the same values, so that
+//! masking one by the other is a single `and`; and these are those of poll(2), so that nothing has
+//! to be translated for each event.
 
 use bitflags::bitflags;
 

@@ -1,6 +1,6 @@
 //! Layer 1: the names of registrations and what is kept under them.
-//! Imports `interest`. Invariant: a [`Key`] names one registration of one selector for ever; no
-//! other registration, there or elsewhere, equals it.
+//! Invariant: a [`Key`] names one registration of one selector for ever; no other registration,
+//! there or elsewhere, equals it.
 
 use std::fmt;
 

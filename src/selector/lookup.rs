@@ -1,5 +1,5 @@
 //! Layer 1: what a selector tells of its registrations.
-//! Imports its parent. Invariant: nothing here asks the system, and no source is lent mutably.
+//! Invariant: nothing here asks the system, and no source is lent mutably.
 
 use std::ops::Index;
 

@@ -17,7 +17,7 @@
 //! [`WRITE_CLOSED`]: crate::Readiness::WRITE_CLOSED
 //! [`ERROR`]: crate::Readiness::ERROR
 
-// Layer 1: keeps the map of registrations, which `select` asks a back end for. Imports `interest`.
+// Layer 1: keeps the map of registrations, which `select` asks a back end for.
 // Invariant: an entry is in `entries` and `by_fd`, or in neither; the source of an entry is
 // never lent mutably, so its descriptor is the one that was registered.
 
@@ -40,7 +40,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) use backend::system_now;
-pub use backend::{Backend, BackendKind, Open, PollingBackend, ReadyList, Token, UnknownBackend};
+pub use backend::{
+    Backend, BackendKind, OnSignal, Open, PollingBackend, ReadyList, Token, UnknownBackend,
+    Wrapped, Wrapper,
+};
 #[cfg(target_os = "linux")]
 pub use backend::{EpollBackend, PollBackend, SelectBackend};
 pub use error::RegisterError;
@@ -113,6 +116,7 @@ pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
     /// Which entries there are, for the batches that are being walked.
     liveness: Arc<Liveness>,
     kernel_set: KernelSet,
+    on_signal: OnSignal,
     last_wait: WaitNumber,
 }
 
@@ -139,15 +143,17 @@ impl<S, D> Entry<S, D> {
     }
 }
 
-/// What is known of the system's set of registrations.
+/// Whether the system watches what is registered here, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KernelSet {
-    InStep,
-    /// A registration could not be removed, or not be found, since its descriptor was closed too
-    /// early: if a duplicate keeps it alive, it may report for ever, or stand in for another one
-    /// when that is removed by the same number.
+    /// As far as is known, it does.
+    Exact,
+    /// It may also watch what was registered here before, under a descriptor that was closed before
+    /// it was unregistered. While a duplicate of that descriptor is open, epoll goes on reporting
+    /// it, and has no name by which it could be removed. If it reports, the set is made anew.
     MayHaveOrphans,
-    /// It was made anew and an error came in between: registrations are missing in it.
+    /// The set was made anew, but an error came before all was registered in it again. The next
+    /// select begins once more.
     Incomplete,
 }
 
@@ -177,7 +183,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             entries: Slots::new(),
             by_fd: HashMap::new(),
             liveness: Arc::new(Liveness::new()),
-            kernel_set: KernelSet::InStep,
+            kernel_set: KernelSet::Exact,
+            on_signal: OnSignal::Retry,
             last_wait: WaitNumber(NonZeroU64::MIN),
         }
     }
@@ -306,7 +313,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     }
 
     fn expect_orphans(&mut self) {
-        if self.kernel_set == KernelSet::InStep {
+        if self.kernel_set == KernelSet::Exact {
             self.kernel_set = KernelSet::MayHaveOrphans;
         }
     }
@@ -334,6 +341,35 @@ impl<S, D, B: Backend> Selector<S, D, B> {
     /// The time, by the back end's clock: what an [`Until`] counts by.
     pub fn now(&self) -> Instant {
         self.backend.now()
+    }
+
+    /// Says what becomes of a [`select`](Self::select) that waits when a signal handler has run on
+    /// this thread; without this it goes on.
+    ///
+    /// With [`OnSignal::Return`] it returns an error of kind `Interrupted`, with no event lost, so
+    /// that a language binding can run the handlers of its language. To go on waiting, call
+    /// [`select_until`](Self::select_until) with the same deadline and a new `now`. A signal that
+    /// comes just before the wait does not end it; use a [`Notifier`] in the handler for that.
+    ///
+    /// ```
+    /// use selkie::{DefaultSelector, Events, selector::{OnSignal, Until}};
+    /// use std::{io::ErrorKind, time::Duration};
+    ///
+    /// let mut selector = DefaultSelector::<std::net::TcpStream>::new()?;
+    /// selector.on_signal(OnSignal::Return);
+    /// let (mut events, mut now) = (Events::new(), selector.now());
+    /// let deadline = now + Duration::from_millis(5);
+    /// loop {
+    ///     match selector.select_until(&mut events, Until::At { deadline, now }) {
+    ///         Err(error) if error.kind() == ErrorKind::Interrupted => now = selector.now(),
+    ///         found => break assert_eq!(found?.count(), 0),
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_signal(&mut self, then: OnSignal) {
+        self.on_signal = then;
+        self.backend.on_signal(then);
     }
 
     /// A handle that ends a blocked [`select`](Self::select) from any thread, or from a signal

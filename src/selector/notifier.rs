@@ -1,6 +1,5 @@
 //! Layer 1: wakes a blocked select from outside.
-//! Imports nothing. Invariant: a notification is never lost; any number of them before a select
-//! end exactly one.
+//! Invariant: a notification is never lost; any number of them before a select end exactly one.
 
 use std::fmt;
 use std::io;

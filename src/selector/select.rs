@@ -1,11 +1,11 @@
 //! Layer 1: waits by the back end, and hands on what it found.
-//! Imports its parent. Invariant: only live registrations are handed on, masked by their interest;
-//! a system's set that reports what nobody can name any more is made anew.
+//! Invariant: only live registrations are handed on, masked by their interest; the system's set is
+//! made anew if it reports what cannot be removed from it.
 
 use std::io;
 use std::time::Duration;
 
-use super::backend::{Backend, ReadyList};
+use super::backend::{Backend, OnSignal, ReadyList};
 use super::events::{Batch, Events, Iter};
 use super::key::{Key, SelectorKey, Token};
 use super::until::Until;
@@ -30,8 +30,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// short, and is exact to what the system can count.
     ///
     /// # Errors
-    /// As `epoll_wait(2)`, except `EINTR`, which is retried to the same deadline (PEP 475). No
-    /// event is lost by an error.
+    /// As `epoll_wait(2)`, except `EINTR`, which is retried to the same deadline (PEP 475), unless
+    /// [`on_signal`](Self::on_signal) says otherwise. No event is lost by an error.
     pub fn select<'e>(
         &mut self,
         events: &'e mut Events,
@@ -116,7 +116,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         loop {
             events.ready.clear();
             match self.backend.wait(&mut events.ready, until) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(error) if self.goes_on_after(&error) => {
                     until = until.seen_at(|| self.backend.now());
                     continue;
                 }
@@ -144,6 +144,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 return Ok(());
             }
         }
+    }
+
+    fn goes_on_after(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::Interrupted && self.on_signal == OnSignal::Retry
     }
 
     /// Hands on what the back end found: tokens become entries, stale ones are dropped, and what
@@ -191,7 +195,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 result => result?,
             }
         }
-        self.kernel_set = KernelSet::InStep;
+        self.kernel_set = KernelSet::Exact;
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! Layer 1: the timer queue, deadlines in and due values out.
-//! Imports only std, is told `now`, makes no system call; knows no waker, no reactor, no clock.
+//! Is told `now`, makes no system call; knows no waker, no reactor, no clock.
 //!
 //! A 4-ary heap of (deadline, order of insertion, value), and a table that says where in the heap
 //! each timer stands, so that a cancelled timer leaves at once. Chosen by measurement with a

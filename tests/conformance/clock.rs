@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use selkie::selector::{Backend, ReadyList, Until};
+use selkie::selector::{Backend, ReadyList, Until, Wrapper};
 use selkie::{Events, Interest, Selector};
 
-use crate::liar::{self, wrapped::Meddle};
+use crate::liar;
 use crate::util::{DEADLINE, Subject, Wrapped, on_every_back_end, ready_unix_pair, unix_pair};
 
 on_every_back_end! {
@@ -32,7 +32,7 @@ struct State {
     now: Cell<Instant>,
 }
 
-impl<B: Backend> Meddle<B> for Clock {
+impl<B: Backend> Wrapper<B> for Clock {
     fn now(&self, _inner: &B) -> Instant {
         self.0.reads.set(self.0.reads.get() + 1);
         self.0.now.get()
@@ -67,7 +67,7 @@ fn selector<T: Subject>() -> (Clock, Selector<UnixStream, (), impl Backend>) {
         interrupts: Cell::new(0),
         now: Cell::new(Instant::now()),
     }));
-    let backend = Wrapped { inner: T::open(), meddler: clock.clone() };
+    let backend = Wrapped { inner: T::open(), wrapper: clock.clone() };
     (clock, Selector::with_backend(backend))
 }
 

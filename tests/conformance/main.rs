@@ -26,3 +26,4 @@ mod own_backend;
 mod readiness;
 mod registering;
 mod timeouts;
+mod wrapping;

@@ -5,10 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, BackendKind, ReadyList, Until};
+use selkie::selector::{Backend, BackendKind, ReadyList, Until, Wrapped};
 use selkie::{Builder, Events, Interest, Selector, sleep};
 
-use crate::liar::wrapped::Wrapped;
 use crate::seeds::on_own_thread;
 
 /// Between two signals.

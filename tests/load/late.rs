@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use futures::{AsyncReadExt, AsyncWriteExt};
-use selkie::selector::{Backend, BackendKind, ReadyList, Until};
+use selkie::selector::{Backend, BackendKind, ReadyList, Until, Wrapped};
 use selkie::time::{MissedTicks, interval};
 use selkie::{Builder, sleep, sleep_until, spawn, timeout};
 
 use crate::harness::{PATIENCE, bytes_of, count, tell};
-use crate::liar::wrapped::Wrapped;
 use crate::util::{async_tcp_pair, backend};
 
 loads! {

@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, BackendKind, ReadyList, Token, Until};
+use selkie::selector::{Backend, BackendKind, ReadyList, Token, Until, Wrapped, Wrapper};
 use selkie::{Interest, Mode, Notifier};
-
-use crate::liar::wrapped::{Meddle, Watch, Wrapped};
 
 /// Waits for notifications alone: enough for tasks and timers, without a system call that Miri
 /// does not know.
@@ -149,8 +147,8 @@ impl Probed {
             true => Parked::open(),
             false => BackendKind::from_env().and_then(BackendKind::open).unwrap(),
         };
-        let meddler = Self { probe: Arc::clone(&probe), edges };
-        (probe, Box::new(Wrapped { inner, meddler }))
+        let wrapper = Self { probe: Arc::clone(&probe), edges };
+        (probe, Box::new(Wrapped { inner, wrapper }))
     }
 }
 
@@ -167,23 +165,37 @@ fn due(failures: &AtomicUsize) -> io::Result<()> {
     }
 }
 
-impl<B: Backend> Meddle<B> for Probed {
+impl<B: Backend> Wrapper<B> for Probed {
     fn supports(&self, inner: &B, mode: Mode) -> bool {
         (self.edges || mode != Mode::Edge) && inner.supports(mode)
     }
 
-    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn register(
+        &mut self,
+        inner: &mut B,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
         if due(&self.probe.registrations).is_err() {
             return Err(Errno::NOMEM.into());
         }
         // SAFETY: it is the caller's promise, handed on.
-        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode) }
+        unsafe { inner.register(token, fd, interest, mode) }
     }
 
-    unsafe fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn modify(
+        &mut self,
+        inner: &mut B,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
         due(&self.probe.refusals)?;
         // SAFETY: it is the caller's promise, handed on.
-        unsafe { inner.modify(watch.token, watch.fd, watch.interest, watch.mode) }
+        unsafe { inner.modify(token, fd, interest, mode) }
     }
 
     fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {

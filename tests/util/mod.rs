@@ -8,6 +8,7 @@
 pub mod child;
 pub mod cpu_time;
 pub mod descriptors;
+pub mod kinds;
 pub mod sockets;
 pub mod subject;
 
@@ -17,9 +18,9 @@ use std::time::{Duration, Instant};
 use selkie::selector::Backend;
 use selkie::{Events, Key, Readiness, Selector};
 
-pub use crate::liar::wrapped::Wrapped;
 pub use cpu_time::thread_cpu_time;
 pub use descriptors::Closable;
+pub use selkie::selector::Wrapped;
 pub use sockets::{ready_unix_pair, tcp_pair, unix_pair};
 pub use subject::Subject;
 pub(crate) use subject::on_every_back_end;

@@ -1,6 +1,6 @@
 //! Layer 1: epoll(7), the native back end of Linux.
-//! Imports `eventfd` and `poll_bits`. Invariant: one `wait` is one system call; the notifier is
-//! registered by edge, so that nothing has to read it.
+//! Invariant: one `wait` is one system call; the notifier is registered by edge, so that nothing
+//! has to read it.
 
 use std::io;
 use std::sync::{Arc, OnceLock};

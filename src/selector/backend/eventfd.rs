@@ -1,7 +1,7 @@
 //! Layer 1: the notifier of the direct back ends, an `eventfd(2)` and a flag.
-//! Imports `notifier`. Invariant: while the flag is set, the descriptor has an event that no
-//! wait has taken yet, or the wait that took it has not returned. So no notification is lost,
-//! and all but the first cost no system call.
+//! Invariant: while the flag is set, the descriptor has an event that no wait has taken yet, or the
+//! wait that took it has not returned. So no notification is lost, and all but the first cost no
+//! system call.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Layer 1: the back ends by name, for a choice at run time.
-//! Imports its siblings. Invariant: [`BackendKind::ALL`] lists just what this system can open.
+//! Invariant: [`BackendKind::ALL`] lists just what this system can open.
 
 use std::env;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Layer 1: how a selector asks the system, and the implementations of that.
-//! Imports `key`, `notifier` and `interest`. Knows no source, no data and no clock: a back end is
-//! told a descriptor and a [`Token`], and reports the token.
+//! Knows no source and no data: a back end is told a descriptor and a [`Token`], and reports the
+//! token. The only place in the crate that reads std's clock.
 //!
 //! To add one: a file here with a type that implements [`Backend`], its line in [`BackendKind`],
 //! and its line in `tests/util/subject.rs`; the tests in `tests/conformance` then run over it.
@@ -18,6 +18,7 @@ mod portable;
 mod ready;
 #[cfg(target_os = "linux")]
 mod select;
+mod wrap;
 
 use std::io;
 use std::time::Instant;
@@ -31,6 +32,7 @@ pub use portable::PollingBackend;
 pub use ready::ReadyList;
 #[cfg(target_os = "linux")]
 pub use select::SelectBackend;
+pub use wrap::{Wrapped, Wrapper};
 
 use super::key::Mode;
 pub use super::key::Token;
@@ -42,16 +44,15 @@ use crate::sys::BorrowedFd;
 /// Asks the system which descriptors are ready.
 ///
 /// Public, so that a program can bring its own, and a test one that lies. [`Selector`] keeps
-/// these promises to it, and a wrapper must pass them on: a descriptor is open from `register`
+/// these promises to it, and a wrapper must pass them on (see [`Wrapped`]): a descriptor is open from `register`
 /// until `unregister` returns; no descriptor is registered twice; no interest is empty; no mode
 /// is asked for that [`supports`](Backend::supports) denies.
 ///
 /// In return an implementation may report spuriously, twice, or too much (the selector masks by
 /// the interest), return from [`wait`](Backend::wait) too early, and report tokens that are
 /// gone; it must not lose anything. In particular:
-/// - Late is not lost. What it knows of, an event or a notification, it may keep for a later
-///   wait; but until it is told, waits are short, whatever their timeout, and
-///   [`descriptor`](Backend::descriptor) is readable.
+/// - Events and notifications may be delayed if, until they are delivered, [`wait`](Backend::wait)
+///   returns promptly, whatever its deadline, and [`descriptor`](Backend::descriptor) is readable.
 /// - Only [`READ`], [`WRITE`] and [`PRIORITY`] may be spurious. The closed bits and
 ///   [`ERROR`](crate::Readiness::ERROR) must be true: programs give a connection up for them.
 /// - What it found of a descriptor it may tell in parts, but [`READ`] and [`WRITE`] not before the
@@ -133,8 +134,15 @@ pub trait Backend {
     ///
     /// # Errors
     /// As the system's; then nothing has been pushed, and no event and no notification is lost.
-    /// The selector retries [`io::ErrorKind::Interrupted`], with the same deadline.
+    /// The selector retries [`io::ErrorKind::Interrupted`], with the same deadline, unless its
+    /// user wants to know; see [`on_signal`](Backend::on_signal).
     fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()>;
+
+    /// Says what [`wait`](Backend::wait) has to do when a signal handler has run. A back end that
+    /// returns [`io::ErrorKind::Interrupted`] in either case, as it may, need not know.
+    fn on_signal(&mut self, then: OnSignal) {
+        let _ = then;
+    }
 
     /// A handle that ends [`wait`](Backend::wait).
     fn notifier(&self) -> Notifier;
@@ -165,6 +173,16 @@ pub(crate) fn system_now() -> Instant {
     Instant::now()
 }
 
+/// What becomes of a select that waits when a signal handler has run on its thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSignal {
+    /// It goes on, to the same deadline (PEP 475).
+    #[default]
+    Retry,
+    /// It returns an error of kind [`io::ErrorKind::Interrupted`].
+    Return,
+}
+
 /// A back end that can be opened without being told anything: what `Selector::new` needs.
 pub trait Open: Backend + Sized {
     /// Opens one.
@@ -172,64 +190,4 @@ pub trait Open: Backend + Sized {
     /// # Errors
     /// As the system's, when it has no descriptor or memory to spare.
     fn open() -> io::Result<Self>;
-}
-
-impl<B: Backend + ?Sized> Backend for Box<B> {
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-
-    fn now(&self) -> Instant {
-        (**self).now()
-    }
-
-    fn supports(&self, mode: Mode) -> bool {
-        (**self).supports(mode)
-    }
-
-    fn reports_read_closed(&self) -> bool {
-        (**self).reports_read_closed()
-    }
-
-    unsafe fn register(
-        &mut self,
-        token: Token,
-        fd: BorrowedFd<'_>,
-        interest: Interest,
-        mode: Mode,
-    ) -> io::Result<()> {
-        // SAFETY: it is the caller's promise, handed on.
-        unsafe { (**self).register(token, fd, interest, mode) }
-    }
-
-    unsafe fn modify(
-        &mut self,
-        token: Token,
-        fd: BorrowedFd<'_>,
-        interest: Interest,
-        mode: Mode,
-    ) -> io::Result<()> {
-        // SAFETY: it is the caller's promise, handed on.
-        unsafe { (**self).modify(token, fd, interest, mode) }
-    }
-
-    fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
-        (**self).unregister(token, fd)
-    }
-
-    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
-        (**self).wait(ready, until)
-    }
-
-    fn notifier(&self) -> Notifier {
-        (**self).notifier()
-    }
-
-    fn reset(&mut self) -> io::Result<()> {
-        (**self).reset()
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        (**self).descriptor()
-    }
 }

@@ -1,7 +1,7 @@
 //! Layer 1: poll(2), by level; oneshot is made of it.
-//! Imports `eventfd` and `poll_bits`. Invariant: `fds` and `armed` run in parallel and hold the
-//! notifier and the *armed* registrations; one that has fired, or whose descriptor is closed,
-//! leaves both, because poll(2) reports a hang-up even where no event is asked for.
+//! Invariant: `fds` and `armed` run in parallel and hold the notifier and the *armed*
+//! registrations; one that has fired, or whose descriptor is closed, leaves both, because poll(2)
+//! reports a hang-up even where no event is asked for.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,6 +1,5 @@
 //! Layer 1: the event bits that poll(2) and epoll(7) share.
-//! Imports `interest`. Invariant: READ asks for the half-close too, and never for out-of-band
-//! data.
+//! Invariant: READ asks for the half-close too, and never for out-of-band data.
 
 use rustix::event::PollFlags;
 

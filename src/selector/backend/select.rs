@@ -1,6 +1,6 @@
 //! Layer 1: select(2), by level; oneshot is made of it.
-//! Imports `eventfd`. Invariant: a descriptor is in `asked` exactly if its watch is armed; the
-//! sets are as long as the highest descriptor needs, so `FD_SETSIZE` is no limit.
+//! Invariant: a descriptor is in `asked` exactly if its watch is armed; the sets are as long as the
+//! highest descriptor needs, so `FD_SETSIZE` is no limit.
 
 use std::collections::BTreeMap;
 use std::io;

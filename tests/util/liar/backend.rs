@@ -9,13 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, ReadyList, Token, Until};
-use selkie::{Interest, Readiness};
+use selkie::selector::{Backend, ReadyList, Token, Until, Wrapped, Wrapper};
+use selkie::{Interest, Mode, Readiness};
 
 use super::chance::Chance;
 use super::counts::{Counts, Lie, Rates};
 use super::descriptor::Descriptor;
-use super::wrapped::{Meddle, Watch, Wrapped};
 
 /// The longest wait while an event is held back, and the longest that ends early: short enough
 /// that thousands of them take no time, long enough that the clock moves.
@@ -66,7 +65,7 @@ impl Liar {
         // asked for it before somebody wants it: the kernel lets epoll sets nest four deep only.
         let descriptor = if rates.keep_back() { inner.descriptor() } else { None };
         let descriptor = descriptor.map(Descriptor::new).transpose()?;
-        let meddler = Self {
+        let wrapper = Self {
             rates,
             chance,
             counts,
@@ -78,7 +77,7 @@ impl Liar {
             held_notification: None,
             descriptor,
         };
-        Ok(Box::new(Wrapped { inner, meddler }))
+        Ok(Box::new(Wrapped { inner, wrapper }))
     }
 
     /// True, and counted, if it is time for this lie.
@@ -253,24 +252,38 @@ impl Liar {
     }
 }
 
-impl<B: Backend> Meddle<B> for Liar {
-    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+impl<B: Backend> Wrapper<B> for Liar {
+    unsafe fn register(
+        &mut self,
+        inner: &mut B,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
         if self.tells(Lie::RefuseRegister) {
             return self.refuse();
         }
         // SAFETY: it is the caller's promise, handed on.
-        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode)? };
-        self.live.insert(watch.token, watch.interest);
+        unsafe { inner.register(token, fd, interest, mode)? };
+        self.live.insert(token, interest);
         Ok(())
     }
 
-    unsafe fn modify(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+    unsafe fn modify(
+        &mut self,
+        inner: &mut B,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
         if self.tells(Lie::RefuseModify) {
             return self.refuse();
         }
         // SAFETY: it is the caller's promise, handed on.
-        unsafe { inner.modify(watch.token, watch.fd, watch.interest, watch.mode)? };
-        self.live.insert(watch.token, watch.interest);
+        unsafe { inner.modify(token, fd, interest, mode)? };
+        self.live.insert(token, interest);
         Ok(())
     }
 

@@ -34,7 +34,6 @@ pub mod backend;
 pub mod chance;
 pub mod counts;
 mod descriptor;
-pub mod wrapped;
 
 use std::cell::Cell;
 use std::env;
