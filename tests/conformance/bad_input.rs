@@ -9,11 +9,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use selkie::selector::{Backend, BackendKind};
+use selkie::selector::Backend;
 use selkie::{Interest, Key, Mode, Readiness, RegisterError, Selector};
 
 use crate::util::{Closable, Subject, assert_silent, descriptors, next_batch, on_every_back_end};
-use crate::util::{ready_now, ready_unix_pair, unix_pair};
+use crate::util::{kinds, ready_now, ready_unix_pair, unix_pair};
 
 on_every_back_end! {
     the_same_descriptor_twice_is_already_exists,
@@ -128,7 +128,7 @@ fn expect_unwatchable<T: Subject>(file: File) {
     let mut selector = T::selector();
     let both = Interest::READ | Interest::WRITE;
     let registered = selector.register(OwnedFd::from(file), both, "data");
-    if matches!(T::KIND, BackendKind::Poll | BackendKind::Select) {
+    if !kinds::refuses_regular_files(T::KIND) {
         let key = registered.unwrap();
         for _ in 0..3 {
             assert_eq!(ready_now(&mut selector), [(key, Readiness::READ | Readiness::WRITE)]);

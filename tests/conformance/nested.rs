@@ -39,8 +39,11 @@ fn a_selector_says_whether_it_has_a_descriptor<T: Subject>() {
     }
     let selector = EpollSelector::<UnixStream>::new().unwrap();
     same(&selector, selector.descriptor());
-    let selector = PollingSelector::<UnixStream>::new().unwrap();
-    same(&selector, selector.descriptor());
+    #[cfg(not(polling_test_poll_backend))]
+    {
+        let selector = PollingSelector::<UnixStream>::new().unwrap();
+        same(&selector, selector.descriptor());
+    }
 }
 
 /// The descriptor to register in another selector, if there is one.

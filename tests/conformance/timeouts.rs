@@ -1,7 +1,7 @@
 //! `None` waits for ever, zero polls, all else is never cut short and never overflows; a signal
 //! changes nothing of that (PEP 475).
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
-use selkie::selector::{Backend, ReadyList, Until};
-use selkie::{Events, Interest, Readiness, Selector};
+use selkie::selector::{Backend, OnSignal, ReadyList, Until};
+use selkie::{Events, Interest, Mode, Readiness, Selector};
 
 use crate::liar;
 use crate::util::{DEADLINE, SILENCE, Subject, Wrapped, on_every_back_end, thread_cpu_time};
@@ -28,6 +28,8 @@ on_every_back_end! {
     the_longest_timeouts_do_not_overflow,
     a_signal_neither_cuts_a_timeout_short_nor_begins_it_anew,
     a_signal_does_not_end_a_select_for_ever,
+    a_signal_ends_a_select_that_is_to_return_for_it,
+    a_select_that_a_signal_has_ended_loses_nothing,
 }
 
 fn select_nothing<B: Backend>(
@@ -256,4 +258,61 @@ fn a_signal_does_not_end_a_select_for_ever<T: Subject>() {
     let mut events = Events::new();
     barrage.around(|| assert_eq!(selector.select(&mut events, None).unwrap().count(), 0), enough);
     assert!(barrage.hits() >= Barrage::ENOUGH, "a signal ended it");
+}
+
+/// What a language binding needs, to run the handlers of its language: CPython's
+/// `test_select_interrupt_exc`.
+fn a_signal_ends_a_select_that_is_to_return_for_it<T: Subject>() {
+    let barrage = Barrage::default();
+    let mut selector = barrage.selector::<T>();
+    let (source, _peer) = unix_pair();
+    selector.register(source, Interest::READ, ()).unwrap();
+    selector.on_signal(OnSignal::Return);
+    for timeout in [Some(2 * DEADLINE), None] {
+        let (start, mut events) = (Instant::now(), Events::new());
+        let result = barrage.around(|| selector.select(&mut events, timeout).map(drop), || false);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+        assert!(start.elapsed() < DEADLINE);
+        assert!(events.is_empty() && !events.is_notified());
+    }
+    // The deadline still counts, and so it does to go on with it.
+    let timeout = Duration::from_millis(30);
+    let (start, mut events) = (Instant::now(), Events::new());
+    barrage.around(
+        || {
+            let deadline = selector.now() + timeout;
+            loop {
+                let until = Until::At { deadline, now: selector.now() };
+                match selector.select_until(&mut events, until) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    found => break assert_eq!(found.unwrap().count(), 0),
+                }
+            }
+        },
+        || false,
+    );
+    assert!(start.elapsed() >= timeout);
+    selector.on_signal(OnSignal::Retry);
+    barrage.around(|| select_nothing(&mut selector, timeout), || false);
+}
+
+fn a_select_that_a_signal_has_ended_loses_nothing<T: Subject>() {
+    let barrage = Barrage::default();
+    let mut selector = barrage.selector::<T>();
+    let (source, mut peer) = unix_pair();
+    let key = selector.register_with_mode(source, Interest::READ, Mode::Oneshot, ()).unwrap();
+    selector.on_signal(OnSignal::Return);
+    let (notifier, mut events) = (selector.notifier(), Events::new());
+    let result = barrage.around(|| selector.select(&mut events, None).map(drop), || false);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+    peer.write_all(b"!").unwrap();
+    notifier.notify().unwrap();
+    let (mut found, mut is_notified) = (Vec::new(), false);
+    while found.is_empty() || !is_notified {
+        found.extend(selector.select(&mut events, Some(DEADLINE)).unwrap());
+        assert!(!events.is_empty() || events.is_notified(), "{found:?} {is_notified}");
+        is_notified |= events.is_notified();
+    }
+    assert_eq!(found, [(key, Readiness::READ)]);
+    assert!(select_nothing(&mut selector, SILENCE) >= SILENCE);
 }

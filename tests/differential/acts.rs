@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use selkie::selector::BackendKind;
 use selkie::{Interest, Mode};
 
 use super::channel::{self, Moved, Plumber};
@@ -97,14 +96,18 @@ impl World {
         mode: Mode,
         if_registered: IfRegistered,
     ) -> Option<ErrorKind> {
-        let no_edge = matches!(self.kind, BackendKind::Poll | BackendKind::Select);
+        let has_edges = match self.kind.name() {
+            "epoll" => true,
+            "polling" => !cfg!(polling_test_poll_backend),
+            _ => false,
+        };
         let is_registered = self.handles[index].registration.is_some();
         if is_registered && if_registered == IfRegistered::Refused {
             Some(ErrorKind::AlreadyExists)
         } else if interest.is_empty() {
             Some(ErrorKind::InvalidInput)
         } else {
-            (mode == Mode::Edge && no_edge).then_some(ErrorKind::Unsupported)
+            (mode == Mode::Edge && !has_edges).then_some(ErrorKind::Unsupported)
         }
     }
 

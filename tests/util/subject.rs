@@ -9,6 +9,7 @@ use selkie::selector::{
     Backend, BackendKind, EpollBackend, Open, PollBackend, PollingBackend, SelectBackend,
 };
 
+use super::kinds;
 use crate::liar;
 
 /// A back end under test. Tests know it by this trait alone, so that they cannot depend on how
@@ -32,7 +33,7 @@ pub trait Subject: 'static {
 
     /// True for the back ends whose selector has a descriptor of its own.
     fn has_descriptor() -> bool {
-        matches!(Self::KIND, BackendKind::Epoll | BackendKind::Polling)
+        kinds::has_descriptor(Self::KIND)
     }
 
     /// True for the back ends that report `READ_CLOSED`, `WRITE_CLOSED` and `ERROR` at all:
@@ -49,7 +50,7 @@ pub trait Subject: 'static {
 
     /// True for the back ends that have edges on Linux.
     fn has_edges() -> bool {
-        matches!(Self::KIND, BackendKind::Epoll | BackendKind::Polling)
+        kinds::has_edges(Self::KIND)
     }
 }
 
