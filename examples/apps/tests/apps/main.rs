@@ -6,6 +6,7 @@
 mod process;
 
 mod chat;
+mod child;
 mod foreign;
 mod http_server;
 mod netcat;
