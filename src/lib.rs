@@ -26,6 +26,8 @@ mod sys;
 pub mod task;
 pub mod time;
 mod timers;
+#[cfg(feature = "unblock")]
+pub mod unblock;
 
 pub use executor::{AbortHandle, Outcome, Panic, Task, TaskError};
 pub use interest::{Interest, Readiness};
@@ -42,3 +44,5 @@ pub use selector::{
 pub use selector::{EpollSelector, PollSelector, SelectSelector};
 pub use task::{Cancel, TaskGroup};
 pub use time::{Sleep, Timer, interval, sleep, sleep_until, timeout};
+#[cfg(feature = "unblock")]
+pub use unblock::unblock;

@@ -19,7 +19,8 @@ const LAYERS: &[&[&str]] = &[
     &["reactor"],
     &["executor"],
     &["runtime", "io", "time"],
-    &["net", "task"],
+    &["task", "unblock"],
+    &["net"],
     &["hyper", "process", "signal"],
     &["guide"],
 ];

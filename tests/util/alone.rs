@@ -4,6 +4,8 @@
 #![allow(dead_code)] // No test binary needs all of it.
 
 use std::any::type_name;
+use std::fs::DirEntry;
+use std::io;
 use std::process::Command;
 
 use crate::child;
@@ -39,4 +41,16 @@ pub fn alone_and(test: impl Fn(), after: impl FnOnce()) {
 /// How many threads this process has.
 pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// The names of this process's threads, sorted.
+pub fn thread_names() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    // One that ends just now has no name any more.
+    let name = |task: io::Result<DirEntry>| {
+        std::fs::read_to_string(task.unwrap().path().join("comm")).ok()
+    };
+    let mut names: Vec<_> = tasks.filter_map(name).map(|name| name.trim().to_owned()).collect();
+    names.sort();
+    names
 }

@@ -1,8 +1,8 @@
 //! Helpers of the async tests: ways to run one, loopback pairs, and a waker that counts.
 
 mod cpu_time;
-mod sockets;
-mod wakers;
+pub mod sockets;
+pub mod wakers;
 
 use std::future::{Future, poll_fn};
 use std::io::Read;

@@ -3,11 +3,12 @@
 #![allow(dead_code)] // No test binary needs all of it.
 
 use std::io::{ErrorKind, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::DEADLINE;
 
@@ -40,6 +41,22 @@ pub fn tcp_pair() -> (TcpStream, TcpStream) {
     accepted.set_nonblocking(true).unwrap();
     connecting.set_nonblocking(true).unwrap();
     (accepted, connecting)
+}
+
+/// An address that belongs to a socket which does not listen: it refuses connections.
+pub fn nobody_listens(ip: impl Into<IpAddr>) -> (Socket, SocketAddr) {
+    let address = SocketAddr::new(ip.into(), 0);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.bind(&SockAddr::from(address)).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// A listener whose queue is full: it answers nobody. With the connection that fills it.
+pub fn full_listener(ip: impl Into<IpAddr>) -> (TcpListener, TcpStream) {
+    let (socket, address) = nobody_listens(ip);
+    socket.listen(0).unwrap();
+    (socket.into(), TcpStream::connect(address).unwrap())
 }
 
 /// Writes to a non-blocking stream until the system takes no more; returns how many bytes.
