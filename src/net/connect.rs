@@ -1,4 +1,4 @@
-//! Layer 5: how a stream socket gets connected, TCP or Unix.
+//! Layer 6: how a stream socket gets connected, TCP or Unix.
 //! Invariant: watched only after connect(2) was called, since an unconnected socket reports a
 //! hang-up.
 
@@ -13,34 +13,49 @@ use crate::io::Async;
 use crate::reactor::Kind;
 use crate::sys::{AsFd, OwnedFd};
 
-/// Opens a stream socket that is connected to `address`, or on its way to be.
-pub(super) async fn connect<T>(
-    domain: Domain,
-    kind: Kind,
+/// A stream socket that is connected, or on its way to be.
+pub(super) struct Begun<T> {
+    stream: Async<T>,
+    is_in_progress: bool,
+}
+
+/// Calls connect(2) for a socket that is non-blocking. If its `kind` is not known, the system is
+/// asked for it when it matters.
+///
+/// Not async, so that no future keeps the address, which is as long as the longest of any family.
+pub(super) fn begin<T>(
+    socket: Socket,
+    kind: Option<Kind>,
     address: &SockAddr,
-) -> io::Result<Async<T>>
+) -> io::Result<Begun<T>>
 where
     T: AsFd + From<OwnedFd> + 'static,
 {
-    let socket = stream_socket(domain)?;
-    let in_progress = match socket.connect(address) {
+    let is_in_progress = match socket.connect(address) {
         Ok(()) => false,
         Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => true,
         Err(error) => return Err(error),
     };
     let reactor = Rc::clone(&current::expect().reactor);
-    let stream = Async::fresh(T::from(OwnedFd::from(socket)), Some(kind), reactor)?;
-    if in_progress {
-        stream.writable().await?;
-        let descriptor = stream.descriptor();
-        let socket = SockRef::from(&descriptor);
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
+    let stream = Async::fresh(T::from(OwnedFd::from(socket)), kind, reactor)?;
+    Ok(Begun { stream, is_in_progress })
+}
+
+impl<T: AsFd> Begun<T> {
+    /// Waits until the socket is connected.
+    pub(super) async fn end(self) -> io::Result<Async<T>> {
+        if self.is_in_progress {
+            self.stream.writable().await?;
+            let descriptor = self.stream.descriptor();
+            let socket = SockRef::from(&descriptor);
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+            // Writable and without an error is not yet connected: ask for the peer.
+            socket.peer_addr()?;
         }
-        // Writable and without an error is not yet connected: ask for the peer.
-        socket.peer_addr()?;
+        Ok(self.stream)
     }
-    Ok(stream)
 }
 
 /// A stream socket that is non-blocking and close-on-exec.

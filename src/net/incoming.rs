@@ -1,4 +1,4 @@
-//! Layer 5: a stream of accepted connections.
+//! Layer 6: a stream of accepted connections.
 //! Invariant: when descriptors or memory have run out, accept(2) is tried once in a while, not for
 //! ever: the listener stays ready all the time.
 

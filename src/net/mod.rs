@@ -1,16 +1,54 @@
 //! Sockets of TCP, UDP and Unix domains: constructors and methods of `Async<…>`.
 //!
 //! All sockets made here are close-on-exec from their making. Those that are accepted or connected
-//! are non-blocking from it, too, in the same system call. Addresses are
-//! [`SocketAddr`](std::net::SocketAddr)s and paths: to resolve a name blocks, so it is left to a
-//! thread of yours (see `examples/remote.rs`).
+//! are non-blocking from it, too, in the same system call. Addresses are written in any of the ways
+//! that [`ToAddresses`] lists, and paths.
+//!
+//! # Features and threads
+//! With the feature `resolve`, [`connect`](crate::Async::connect) takes hosts' names, too. A lookup
+//! blocks, so threads of [`unblock`](crate#features), named `selkie-blocking`, do it. IP addresses
+//! need no lookup. Nothing else here starts a thread.
 
-// Layer 5: sockets. Invariant: a stream is handed out only when it is connected.
+// Layer 6: sockets. Invariant: a stream is handed out only when it is connected.
 
+mod address;
 mod connect;
 mod incoming;
+// The systems on which `socket2` knows all three of its settings.
+#[cfg(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "ios",
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "netbsd",
+))]
+mod keepalive;
+mod listen;
+mod race;
+#[cfg(feature = "resolve")]
+mod resolve;
 mod tcp;
+mod tcp_connect;
 mod udp;
 mod unix;
 
+pub use address::{Addresses, ToAddresses};
 pub use incoming::Incoming;
+#[cfg(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "ios",
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "netbsd",
+))]
+pub use keepalive::Keepalive;
+pub use listen::{Listen, listen};
+#[cfg(feature = "resolve")]
+pub use resolve::resolve;
+pub use tcp_connect::{ConnectError, connect_from};

@@ -1,4 +1,4 @@
-//! Layer 5: TCP.
+//! Layer 6: TCP.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,40 +6,32 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, recv};
-use socket2::{Domain, SockAddr, SockRef};
+use socket2::SockRef;
 
-use super::connect::{connect, stream_socket};
+use super::address::ToAddresses;
 use super::incoming::Incoming;
-use crate::executor::current;
+use super::listen::listen;
 use crate::io::Async;
-use crate::reactor::{Direction, Kind};
+use crate::reactor::Direction;
 use crate::sys::BorrowedFd;
 
-/// Connections that may wait to be accepted, if the system allows as many: Linux's default
-/// `somaxconn`. Those that come beyond it are dropped, and try again after a second.
-const BACKLOG: i32 = 4096;
-
 impl Async<TcpListener> {
-    /// Listens on `address`; port 0 lets the system choose one, which
-    /// [`local_addr`](Self::local_addr) tells.
+    /// Listens on an IP address, or on the first of several that is free; port 0 lets the system
+    /// choose one, which [`local_addr`](Self::local_addr) tells.
     ///
     /// As [`TcpListener::bind`] does, it takes an address that an earlier listener has just left
-    /// (`SO_REUSEADDR`); but more connections than 128 may come at once.
+    /// (`SO_REUSEADDR`); but more connections than 128 may come at once. For other options see
+    /// [`net::listen`](super::listen()).
     ///
     /// # Errors
-    /// As [`TcpListener::bind`] and [`Async::new`].
+    /// As [`TcpListener::bind`] and [`Async::new`]. Of kind `InvalidInput` for a host's name: it
+    /// would have to be looked up.
     ///
     /// # Panics
     /// As [`Async::new`].
     #[track_caller]
-    pub fn bind(address: impl Into<SocketAddr>) -> io::Result<Self> {
-        let address = address.into();
-        let socket = stream_socket(Domain::for_address(address))?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&SockAddr::from(address))?;
-        socket.listen(BACKLOG)?;
-        let reactor = Rc::clone(&current::expect().reactor);
-        Ok(Self::fresh(socket.into(), Some(Kind::Tcp), reactor)?)
+    pub fn bind(address: impl ToAddresses) -> io::Result<Self> {
+        listen(address).bind()
     }
 
     /// The address that it listens on.
@@ -108,21 +100,6 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 }
 
 impl Async<TcpStream> {
-    /// Connects to `address`.
-    ///
-    /// # Errors
-    /// As connect(2), that of a connect in progress (`SO_ERROR`) included.
-    ///
-    /// # Panics
-    /// As [`Async::new`].
-    ///
-    /// # Cancel safety
-    /// May be dropped at any time: the socket is closed.
-    pub async fn connect(address: impl Into<SocketAddr>) -> io::Result<Self> {
-        let address = address.into();
-        connect(Domain::for_address(address), Kind::Tcp, &SockAddr::from(address)).await
-    }
-
     /// Copies what is there into `buf` without taking it; returns how many bytes.
     ///
     /// # Errors

@@ -1,25 +1,28 @@
-//! Layer 5: UDP.
+//! Layer 6: UDP.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use rustix::net::{RecvFlags, SendFlags, recv, recvfrom, send, sendto};
 
+use super::address::ToAddresses;
 use super::tcp::peek;
 use crate::io::{Async, NO_SIGNAL};
 use crate::reactor::Direction;
 
 impl Async<UdpSocket> {
-    /// A socket bound to `address`; port 0 lets the system choose one.
+    /// A socket bound to an IP address, or to the first of several that is free; port 0 lets the
+    /// system choose one.
     ///
     /// # Errors
-    /// As [`UdpSocket::bind`] and [`Async::new`].
+    /// As [`UdpSocket::bind`] and [`Async::new`]. Of kind `InvalidInput` for a host's name: it
+    /// would have to be looked up.
     ///
     /// # Panics
     /// As [`Async::new`].
     #[track_caller]
-    pub fn bind(address: impl Into<SocketAddr>) -> io::Result<Self> {
-        Ok(Self::new(UdpSocket::bind(address.into())?)?)
+    pub fn bind(address: impl ToAddresses) -> io::Result<Self> {
+        Ok(Self::new(address.to_addresses()?.first(UdpSocket::bind)?)?)
     }
 
     /// The address that it is bound to.

@@ -1,4 +1,4 @@
-//! Layer 5: Unix domain sockets.
+//! Layer 6: Unix domain sockets.
 
 use std::io;
 use std::net::Shutdown;
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, recv, send, sendto};
 use socket2::{Domain, SockAddr};
 
-use super::connect::connect;
+use super::connect::{begin, stream_socket};
 use super::incoming::Incoming;
 use super::tcp::peek;
 use crate::io::{Async, NO_SIGNAL};
@@ -125,7 +125,9 @@ impl Async<UnixStream> {
     /// # Cancel safety
     /// May be dropped at any time: the socket is closed.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        connect(Domain::UNIX, Kind::UnixStream, &SockAddr::unix(path)?).await
+        let socket = stream_socket(Domain::UNIX)?;
+        let begun = begin(socket, Some(Kind::UnixStream), &SockAddr::unix(path)?)?;
+        begun.end().await
     }
 
     /// Two sockets that are connected to each other.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -19,7 +19,10 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::child::{self, role};
 use crate::liar;
+use crate::util::sockets::{full_listener, nobody_listens};
 use crate::util::{Stepped, Watcher, child, open_descriptors, run};
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[test]
 fn a_connection_that_is_made_is_made() {
@@ -68,35 +71,20 @@ fn a_hundred_connections_are_made_at_once() {
     });
 }
 
-/// An address that belongs to a socket which does not listen.
-fn nobody_listens() -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, address)
-}
-
 #[test]
 fn a_connection_that_is_refused_says_so() {
     run(async || {
-        let (_socket, address) = nobody_listens();
+        let (_socket, address) = nobody_listens(LOCALHOST);
         let error = Async::<TcpStream>::connect(address).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     });
-}
-
-/// A listener whose queue is full: it answers nobody. With the connection that fills it.
-fn full_listener() -> (TcpListener, TcpStream) {
-    let (socket, address) = nobody_listens();
-    socket.listen(0).unwrap();
-    (socket.into(), TcpStream::connect(address).unwrap())
 }
 
 #[test]
 fn a_connection_that_nobody_answers_costs_nothing_until_it_is_given_up() {
     let _quiet = liar::only_hidden_lies("nothing may happen by itself");
     let stepped = Stepped::new();
-    let (listener, _first) = full_listener();
+    let (listener, _first) = full_listener(LOCALHOST);
     let address = listener.local_addr().unwrap();
     let watcher = Watcher::new();
     {
@@ -119,7 +107,7 @@ fn a_connection_that_is_given_up_leaks_nothing() {
         return;
     }
     run(async || {
-        let (listener, _first) = full_listener();
+        let (listener, _first) = full_listener(LOCALHOST);
         let address = listener.local_addr().unwrap();
         let before = open_descriptors();
         for _ in 0..20 {
@@ -128,7 +116,7 @@ fn a_connection_that_is_given_up_leaks_nothing() {
             late.expect_err("nobody answers");
         }
         assert_eq!(open_descriptors(), before);
-        let (_socket, refuses) = nobody_listens();
+        let (_socket, refuses) = nobody_listens(LOCALHOST);
         for _ in 0..20 {
             Async::<TcpStream>::connect(refuses).await.unwrap_err();
         }
@@ -139,7 +127,7 @@ fn a_connection_that_is_given_up_leaks_nothing() {
 #[test]
 fn a_connection_that_is_answered_late_is_made() {
     run(async || {
-        let (listener, _first) = full_listener();
+        let (listener, _first) = full_listener(LOCALHOST);
         let address = listener.local_addr().unwrap();
         let has_waited = Rc::new(Cell::new(false));
         let waited = Rc::clone(&has_waited);

@@ -1,5 +1,12 @@
-//! Work that blocks, and its threads, on the back end that `SELKIE_BACKEND` names.
+//! Addresses and names, connections to several addresses, listeners with options, copying, and the
+//! threads that some of it needs, on the back end that `SELKIE_BACKEND` names.
 
+mod address;
+mod keepalive;
+mod listen;
+#[cfg(feature = "resolve")]
+mod names;
+mod race;
 #[cfg(feature = "unblock")]
 mod unblock;
 
