@@ -26,6 +26,7 @@ mod incoming;
     target_os = "netbsd",
 ))]
 mod keepalive;
+mod limit;
 mod listen;
 mod race;
 #[cfg(feature = "resolve")]
@@ -48,6 +49,7 @@ pub use incoming::Incoming;
     target_os = "netbsd",
 ))]
 pub use keepalive::Keepalive;
+pub use limit::{Accept, Limited, LimitedListener};
 pub use listen::{Listen, listen};
 #[cfg(feature = "resolve")]
 pub use resolve::resolve;

@@ -82,7 +82,7 @@ impl Async<TcpListener> {
 }
 
 /// One accept(2), of a socket that is non-blocking and close-on-exec.
-fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     #[cfg(target_os = "linux")]
     {
         use rustix::net::{SocketFlags, acceptfrom_with};

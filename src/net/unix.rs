@@ -75,7 +75,7 @@ impl Async<UnixListener> {
 }
 
 /// One accept(2), of a socket that is non-blocking and close-on-exec.
-fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
+pub(super) fn accept(listener: &UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
     #[cfg(target_os = "linux")]
     {
         use rustix::net::{SocketFlags, acceptfrom_with};

@@ -3,6 +3,7 @@
 
 mod address;
 mod keepalive;
+mod limit;
 mod listen;
 #[cfg(feature = "resolve")]
 mod names;
