@@ -13,6 +13,7 @@
 
 mod address;
 mod connect;
+mod copy;
 mod incoming;
 // The systems on which `socket2` knows all three of its settings.
 #[cfg(any(
@@ -37,6 +38,7 @@ mod udp;
 mod unix;
 
 pub use address::{Addresses, ToAddresses};
+pub use copy::{Copied, CopyError, CopyOperation, Side, copy_bidirectional};
 pub use incoming::Incoming;
 #[cfg(any(
     target_os = "android",

@@ -2,6 +2,7 @@
 //! threads that some of it needs, on the back end that `SELKIE_BACKEND` names.
 
 mod address;
+mod copy;
 mod keepalive;
 mod limit;
 mod listen;
