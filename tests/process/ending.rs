@@ -1,5 +1,6 @@
 //! Waiting for the end of a child, and bringing it about.
 
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::Stdio;
@@ -8,11 +9,10 @@ use std::time::{Duration, Instant};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use rustix::process::Signal;
 use selkie::process::{Child, Command};
-use selkie::selector::{Backend, BackendKind, ReadyList, Token, Until};
-use selkie::{Builder, Readiness, sleep, timeout};
+use selkie::selector::{Backend, BackendKind, ReadyList, Token, Until, Wrapped, Wrapper};
+use selkie::{Builder, Interest, Mode, Readiness, sleep, timeout};
 
 use crate::alone::{alone, command};
-use crate::liar::wrapped::{Meddle, Watch, Wrapped};
 use crate::util::{Stepped, Watcher, run};
 use crate::{assert_childless, child, liar, shell};
 
@@ -84,11 +84,18 @@ fn the_loop_sleeps_until_the_child_ends() {
 #[derive(Default)]
 struct Spurious(Vec<Token>);
 
-impl<B: Backend> Meddle<B> for Spurious {
-    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> std::io::Result<()> {
-        self.0.push(watch.token);
+impl<B: Backend> Wrapper<B> for Spurious {
+    unsafe fn register(
+        &mut self,
+        inner: &mut B,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> std::io::Result<()> {
+        self.0.push(token);
         // SAFETY: it is the caller's promise, handed on.
-        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode) }
+        unsafe { inner.register(token, fd, interest, mode) }
     }
 
     fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> std::io::Result<()> {
@@ -106,7 +113,7 @@ impl<B: Backend> Meddle<B> for Spurious {
 fn a_spurious_wake_of_the_pidfd_is_no_exit() {
     alone(|| {
         let inner = BackendKind::Epoll.open().unwrap();
-        let lying = Wrapped { inner, meddler: Spurious::default() };
+        let lying = Wrapped { inner, wrapper: Spurious::default() };
         let runtime = Builder::new().build_with(Box::new(lying)).unwrap();
         runtime.block_on(async {
             let mut cat = started_cat().await;

@@ -3,17 +3,16 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::process::Stdio;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use selkie::Builder;
-use selkie::selector::{Backend, BackendKind};
+use selkie::selector::{Backend, BackendKind, Token, Wrapped, Wrapper};
+use selkie::{Builder, Interest, Mode};
 
 use crate::alone::alone;
-use crate::liar::wrapped::{Meddle, Watch, Wrapped};
 use crate::util::{open_descriptors, run};
 use crate::{assert_childless, shell};
 
@@ -44,14 +43,21 @@ struct Refusing(Rc<Cell<usize>>);
 // SAFETY: the test that has the counter has but one thread.
 unsafe impl Send for Refusing {}
 
-impl<B: Backend> Meddle<B> for Refusing {
-    unsafe fn register(&mut self, inner: &mut B, watch: Watch<'_>) -> io::Result<()> {
+impl<B: Backend> Wrapper<B> for Refusing {
+    unsafe fn register(
+        &mut self,
+        inner: &mut B,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
         self.0.set(self.0.get().wrapping_sub(1));
         if self.0.get() == 0 {
             return Err(Errno::NOMEM.into());
         }
         // SAFETY: it is the caller's promise, handed on.
-        unsafe { inner.register(watch.token, watch.fd, watch.interest, watch.mode) }
+        unsafe { inner.register(token, fd, interest, mode) }
     }
 }
 
@@ -60,7 +66,7 @@ fn whichever_descriptor_cannot_be_watched_the_child_is_killed_and_waited_for() {
     alone(|| {
         let countdown = Rc::new(Cell::new(0));
         let inner = BackendKind::from_env().unwrap().open().unwrap();
-        let refusing = Wrapped { inner, meddler: Refusing(Rc::clone(&countdown)) };
+        let refusing = Wrapped { inner, wrapper: Refusing(Rc::clone(&countdown)) };
         let runtime = Builder::new().build_with(Box::new(refusing)).unwrap();
         runtime.block_on(async {
             // Three pipes and the pidfd.
