@@ -136,6 +136,7 @@ impl Executor {
     pub(crate) fn begin_round(&self) {
         let mut round = self.round.borrow_mut();
         if round.is_empty() {
+            self.reactor.count_round();
             give_back(&mut round);
             mem::swap(&mut *round, &mut *self.queue.borrow_mut());
             round.reverse();

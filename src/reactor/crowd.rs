@@ -1,15 +1,22 @@
 //! Layer 2: the waiters of one direction behind the first one.
-//! Limits: logarithmic time for each; no more places than twice the waiters that are alive, and 32.
-//! Invariant: an anonymous waiter has one place at most; `by_task` names the places of all of them.
+//! Limits: logarithmic time for each; anonymous ones have four times as many places as are known
+//! to be alive, and 256. Invariant: one place a task at most, which `by_task` names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::task::{RawWakerVTable, Waker};
 
 use super::waiter::{Moved, Waiter, WaiterId};
 
 /// Anonymous waiters from which on some may have given up. Enough for any use that is not a crowd
-/// on purpose; as many wakers fit into half a page.
+/// on purpose.
 const FEW: usize = 32;
+
+/// Places that anonymous waiters have in any case: 25 KiB.
+const PLACES: usize = 256;
+
+/// Rounds of the executor after which a task that was woken has been polled: the one that is under
+/// way, and the next.
+const ROUNDS_TO_COME_BACK: u64 = 2;
 
 /// What `Waker::will_wake` compares.
 type Task = (*const (), *const RawWakerVTable);
@@ -19,22 +26,33 @@ fn task(waker: &Waker) -> Task {
 }
 
 /// Places by their number: who came first is woken first.
+///
+/// Nobody can tell whether an anonymous waiter has given up. So when there are many, all are asked:
+/// they are woken, and keep their places. Who still waits comes back by itself, as after any
+/// wake-up; who is not back when the executor has had the time to poll all of them has given up.
+/// Until then, places that are too many are taken from the oldest that came since, who are woken,
+/// too.
 pub(super) struct Crowd {
     places: BTreeMap<u64, Place>,
     next: u64,
     by_task: HashMap<Task, u64>,
+    /// The numbers in `by_task`, in order.
+    anonymous: BTreeSet<u64>,
     /// How many are not woken yet.
     waiting: usize,
-    /// So many anonymous waiters are admitted before they are asked whether they still wait.
-    limit: usize,
+    /// How many anonymous ones came back when they were asked last.
+    alive: usize,
     /// The first number that was given after they were asked.
     first_since_asked: u64,
+    /// The round in which they were asked.
+    asked_in: Option<u64>,
 }
 
 struct Place {
     /// `None`: woken, and not back yet.
     waker: Option<Waker>,
-    is_named: bool,
+    /// `None`: named.
+    task: Option<Task>,
 }
 
 impl Default for Crowd {
@@ -43,9 +61,11 @@ impl Default for Crowd {
             places: BTreeMap::new(),
             next: 1,
             by_task: HashMap::new(),
+            anonymous: BTreeSet::new(),
             waiting: 0,
-            limit: FEW,
+            alive: 0,
             first_since_asked: 0,
+            asked_in: None,
         }
     }
 }
@@ -72,7 +92,7 @@ impl Crowd {
         place.and_then(|place| place.waker.as_ref()).is_some_and(|known| known.will_wake(waker))
     }
 
-    pub(super) fn put(&mut self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+    pub(super) fn put(&mut self, waiter: &mut Waiter<'_>, waker: Waker, round: u64) -> Moved {
         let known = self.number(waiter, &waker);
         if let Some(place) = known.and_then(|number| self.places.get_mut(&number)) {
             let replaced = place.waker.replace(waker);
@@ -81,63 +101,87 @@ impl Crowd {
         }
         let number = self.next;
         self.next += 1; // never wraps: centuries at one per nanosecond
-        let is_named = match waiter {
+        let task = match waiter {
             Waiter::Named(id) => {
                 **id = Some(WaiterId(number));
-                true
+                None
             }
             Waiter::Anonymous => {
-                self.by_task.insert(task(&waker), number);
-                false
+                let task = task(&waker);
+                self.by_task.insert(task, number);
+                self.anonymous.insert(number);
+                Some(task)
             }
         };
-        self.places.insert(number, Place { waker: Some(waker), is_named });
+        self.places.insert(number, Place { waker: Some(waker), task });
         self.waiting += 1;
-        let asked = if self.by_task.len() > self.limit { self.ask() } else { Vec::new() };
-        Moved { asked, ..Moved::default() }
+        let is_many = self.by_task.len() > FEW.max(2 * self.alive);
+        let woken = if is_many { self.make_room(round) } else { Vec::new() };
+        Moved { woken, ..Moved::default() }
     }
 
-    /// Takes out the wakers of all anonymous waiters, so that they are woken: nobody else can tell
-    /// which of them have given up. Who still waits comes back to its place by itself, as after
-    /// any wake-up; the others lose theirs when this is called again.
+    /// Asks the anonymous waiters, or takes places from the oldest. Returns who is to be woken.
     #[cold]
+    fn make_room(&mut self, round: u64) -> Vec<Waker> {
+        if self.asked_in.is_none_or(|asked_in| round >= asked_in + ROUNDS_TO_COME_BACK) {
+            self.forget_absent();
+            self.alive = self.anonymous.range(..self.first_since_asked).count();
+            if self.by_task.len() > FEW.max(2 * self.alive) {
+                self.asked_in = Some(round);
+                return self.ask();
+            }
+        }
+        let mut woken = Vec::new();
+        while self.by_task.len() > PLACES.max(4 * self.alive)
+            && let Some(&number) = self.anonymous.range(self.first_since_asked..).next()
+        {
+            woken.extend(self.take_place(number));
+        }
+        woken
+    }
+
+    /// Takes out the wakers of all anonymous waiters.
     fn ask(&mut self) -> Vec<Waker> {
-        self.forget_absent();
-        let count = self.by_task.len();
-        if count <= self.limit / 2 {
-            return Vec::new();
-        }
-        let are_back = self.by_task.values().filter(|number| **number < self.first_since_asked);
-        if are_back.count() >= count / 2 {
-            self.limit = 2 * count;
-            return Vec::new();
-        }
         self.first_since_asked = self.next;
-        let anonymous = self.places.values_mut().filter(|place| !place.is_named);
-        let asked: Vec<_> = anonymous.filter_map(|place| place.waker.take()).collect();
-        self.waiting -= asked.len();
-        asked
+        let places = &mut self.places;
+        let wakers =
+            self.anonymous.iter().filter_map(|number| places.get_mut(number)?.waker.take());
+        let woken: Vec<_> = wakers.collect();
+        self.waiting -= woken.len();
+        woken
+    }
+
+    /// Takes a place away; returns its waker, if it was not woken.
+    fn take_place(&mut self, number: u64) -> Option<Waker> {
+        let place = self.places.remove(&number)?;
+        if let Some(task) = place.task {
+            self.by_task.remove(&task);
+            self.anonymous.remove(&number);
+        }
+        self.waiting -= usize::from(place.waker.is_some());
+        place.waker
     }
 
     /// Takes the places away from anonymous waiters that were woken and are not back.
     fn forget_absent(&mut self) {
-        self.places.retain(|_, place| place.is_named || place.waker.is_some());
+        self.places.retain(|_, place| place.task.is_none() || place.waker.is_some());
         self.by_task.retain(|_, number| self.places.contains_key(number));
+        self.anonymous.retain(|number| self.places.contains_key(number));
         if self.by_task.capacity() > 4 * FEW && self.by_task.len() < self.by_task.capacity() / 4 {
             self.by_task.shrink_to(2 * self.by_task.len());
         }
     }
 
     pub(super) fn remove(&mut self, WaiterId(number): WaiterId) -> Option<Waker> {
-        let waker = self.places.remove(&number)?.waker;
-        self.waiting -= usize::from(waker.is_some());
-        waker
+        self.take_place(number)
     }
 
     /// Lets an anonymous waiter go last.
     pub(super) fn serve(&mut self, waker: &Waker) {
         let Some(number) = self.by_task.get_mut(&task(waker)) else { return };
         if let Some(place) = self.places.remove(number) {
+            self.anonymous.remove(number);
+            self.anonymous.insert(self.next);
             *number = self.next;
             self.places.insert(self.next, place);
             self.next += 1;
@@ -147,7 +191,6 @@ impl Crowd {
     pub(super) fn take_into(&mut self, due: &mut Vec<Waker>) {
         if !self.by_task.is_empty() {
             self.forget_absent();
-            self.limit = self.limit.min((2 * self.by_task.len()).max(FEW));
         }
         due.extend(self.places.values_mut().filter_map(|place| place.waker.take()));
         self.waiting = 0;
@@ -169,49 +212,49 @@ mod tests {
         Arc::new(Named).into()
     }
 
-    /// Puts `waker` in, and drops whoever is asked: they are not back.
-    fn put(crowd: &mut Crowd, waker: &Waker) -> usize {
-        crowd.put(&mut Waiter::Anonymous, waker.clone()).asked.len()
-    }
-
     #[test]
     fn waiters_that_give_up_under_fresh_wakers_do_not_pile_up() {
-        let mut crowd = Crowd::default();
-        let fresh: Vec<_> = (0..10_000).map(|_| waker()).collect();
-        let asked: usize = fresh.iter().map(|waker| put(&mut crowd, waker)).sum();
-        assert!(crowd.places.len() <= 2 * FEW, "{} places", crowd.places.len());
-        assert!(asked <= fresh.len(), "each is asked once at most");
+        for rounds_each in [0, 1] {
+            let (mut crowd, mut woken) = (Crowd::default(), 0);
+            let fresh: Vec<_> = (0..10_000).map(|_| waker()).collect();
+            for (number, waker) in fresh.iter().enumerate() {
+                let round = rounds_each * number as u64;
+                let moved = crowd.put(&mut Waiter::Anonymous, waker.clone(), round);
+                woken += moved.woken.len();
+                assert!(crowd.places.len() <= PLACES, "{} places", crowd.places.len());
+            }
+            assert!(woken <= fresh.len(), "each is woken once at most");
+        }
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "one vtable has many addresses there, so wakers differ")]
-    fn a_crowd_that_is_alive_is_not_asked_again_and_again() {
-        let mut crowd = Crowd::default();
-        let alive: Vec<_> = (0..1000).map(|_| waker()).collect();
-        let mut asked = 0;
-        for count in 1..=alive.len() {
-            let mut back: Vec<_> = alive[..count].iter().collect();
-            // Whoever is asked comes back, which may ask others.
-            while let Some(waker) = back.pop() {
-                if !crowd.has(&Waiter::Anonymous, waker) {
-                    let some = crowd.put(&mut Waiter::Anonymous, waker.clone()).asked;
-                    asked += some.len();
-                    if !some.is_empty() {
-                        back = alive[..count].iter().collect();
+    fn a_crowd_that_is_alive_comes_to_rest() {
+        for (count, most) in [(200, 3), (1_000, 8), (5_000, 12)] {
+            let mut crowd = Crowd::default();
+            let alive: Vec<_> = (0..count).map(|_| waker()).collect();
+            let (mut polls, mut ready) = (0, alive.clone());
+            for round in 0.. {
+                if ready.is_empty() {
+                    break;
+                }
+                for waker in std::mem::take(&mut ready) {
+                    polls += 1;
+                    if !crowd.has(&Waiter::Anonymous, &waker) {
+                        ready.extend(crowd.put(&mut Waiter::Anonymous, waker, round).woken);
                     }
                 }
+                assert!(polls < most * count, "{count}: {polls} polls");
             }
+            assert_eq!(crowd.waiting, count);
         }
-        assert_eq!(crowd.waiting, alive.len());
-        assert!(asked < 4 * alive.len(), "{asked} were asked");
     }
 
     #[test]
     fn a_crowd_that_has_gone_leaves_no_room_behind() {
-        let mut crowd = Crowd::default();
-        let all: Vec<_> = (0..5_000).map(|_| waker()).collect();
-        for waker in &all {
-            put(&mut crowd, waker);
+        let mut crowd = Crowd { alive: 5_000, ..Crowd::default() };
+        for _ in 0..5_000 {
+            crowd.put(&mut Waiter::Anonymous, waker(), 0);
         }
         for _ in 0..2 {
             crowd.take_into(&mut Vec::new());

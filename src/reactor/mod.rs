@@ -63,6 +63,8 @@ pub(crate) struct Reactor {
     is_running: Cell<bool>,
     /// The last turn had no room for all timers that were due.
     has_due_timers: Cell<bool>,
+    /// How many rounds of tasks there have been.
+    rounds: Cell<u64>,
     budget: Budget,
     found_blocking: FoundBlocking,
 }
@@ -110,6 +112,7 @@ impl Reactor {
             reports_read_closed,
             is_running: Cell::new(false),
             has_due_timers: Cell::new(false),
+            rounds: Cell::new(0),
             budget: Budget::default(),
             found_blocking: FoundBlocking::default(),
         })
@@ -119,6 +122,11 @@ impl Reactor {
     #[inline]
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// All tasks that were woken before are polled before this is called again.
+    pub(crate) fn count_round(&self) {
+        self.rounds.set(self.rounds.get() + 1);
     }
 
     pub(crate) fn notifier(&self) -> Notifier {

@@ -327,7 +327,7 @@ mod tests {
         for direction in Direction::BOTH {
             state.clear(direction, state.ready(direction).expect("tried first"));
             let waiters = &state.side(direction).waiters;
-            waiters.put(&mut Waiter::Anonymous, Waker::noop().clone());
+            waiters.put(&mut Waiter::Anonymous, Waker::noop().clone(), 0);
         }
         assert_eq!(state.wanted(), Interest::READ | Interest::WRITE);
         assert_eq!(deliver(&state, Readiness::WRITE), 1);

@@ -6,7 +6,7 @@ use std::mem;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{Reactor, closed};
+use super::Reactor;
 use crate::timers::TimerKey;
 
 /// What has become of a timer.
@@ -24,14 +24,12 @@ impl Reactor {
         self.timers.borrow_mut().next_deadline()
     }
 
-    /// True if `deadline` is not in the future.
-    pub(crate) fn has_passed(&self, deadline: Instant) -> bool {
-        deadline <= self.now()
-    }
-
-    /// What whoever waits is told when the runtime is gone.
-    pub(crate) fn gone(&self) -> io::Error {
-        closed::error()
+    /// Whether a timer that has left the queue has fired.
+    ///
+    /// # Errors
+    /// If the runtime is gone, and took the timer out before its deadline.
+    pub(crate) fn check_fired(&self, deadline: Instant) -> io::Result<()> {
+        self.check_open().or_else(|gone| if deadline <= self.now() { Ok(()) } else { Err(gone) })
     }
 
     /// Queues a timer that wakes `waker` at `deadline`.

@@ -82,7 +82,7 @@ impl Reactor {
         if timers.is_empty() {
             return 0;
         }
-        let now = self.now();
+        let now = self.events.borrow().read_after().unwrap_or_else(|| self.now());
         let before = due.len();
         due.extend(std::iter::from_fn(|| timers.pop_due(now)).take(most));
         let count = due.len() - before;

@@ -22,8 +22,8 @@ pub(crate) enum Waiter<'w> {
 pub(super) struct Moved {
     /// The waker whose place it took; to be dropped.
     pub(super) replaced: Option<Waker>,
-    /// Those who are asked whether they still wait; to be woken.
-    pub(super) asked: Vec<Waker>,
+    /// Those who lost their places, or are asked whether they still wait; to be woken.
+    pub(super) woken: Vec<Waker>,
 }
 
 impl Moved {
@@ -31,8 +31,8 @@ impl Moved {
     #[inline]
     pub(super) fn settle(mut self) {
         drop(self.replaced.take());
-        if !self.asked.is_empty() {
-            wake_all(&mut self.asked);
+        if !self.woken.is_empty() {
+            wake_all(&mut self.woken);
         }
     }
 }

@@ -63,14 +63,14 @@ impl Waiters {
         self.crowd.get().is_some_and(|crowd| crowd.borrow().has(waiter, waker))
     }
 
-    /// Adds a waiter, or gives the one that is there another waker.
+    /// Adds a waiter, or gives the one that is there another waker. `round` is the executor's.
     #[inline]
-    pub(super) fn put(&self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+    pub(super) fn put(&self, waiter: &mut Waiter<'_>, waker: Waker, round: u64) -> Moved {
         if self.first_is.get() == First::Nobodys && self.crowd.get().is_none() {
             self.take_first_place(waiter, waker);
             return Moved::default();
         }
-        self.put_among_others(waiter, waker)
+        self.put_among_others(waiter, waker, round)
     }
 
     #[inline]
@@ -87,7 +87,7 @@ impl Waiters {
     }
 
     #[cold]
-    fn put_among_others(&self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+    fn put_among_others(&self, waiter: &mut Waiter<'_>, waker: Waker, round: u64) -> Moved {
         if matches!(waiter, Waiter::Named(id) if **id == Some(FIRST)) {
             let replaced = self.first.replace(Some(waker));
             return Moved { replaced, ..Moved::default() };
@@ -102,19 +102,19 @@ impl Waiters {
             if is_same {
                 return Moved { replaced: Some(replaced), ..Moved::default() };
             }
-            return self.put_into_crowd(waiter, replaced);
+            return self.put_into_crowd(waiter, replaced, round);
         }
-        self.put_into_crowd(waiter, waker)
+        self.put_into_crowd(waiter, waker, round)
     }
 
-    fn put_into_crowd(&self, waiter: &mut Waiter<'_>, waker: Waker) -> Moved {
+    fn put_into_crowd(&self, waiter: &mut Waiter<'_>, waker: Waker, round: u64) -> Moved {
         let crowd = self.crowd.get_or_init(Box::default);
         let is_new = !matches!(waiter, Waiter::Named(id) if id.is_some());
         if is_new && self.first_is.get() == First::Nobodys && crowd.borrow().is_empty() {
             self.take_first_place(waiter, waker);
             return Moved::default();
         }
-        crowd.borrow_mut().put(waiter, waker)
+        crowd.borrow_mut().put(waiter, waker, round)
     }
 
     /// Removes a named waiter and returns its waker, if it was not woken.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn put(waiters: &Waiters, id: &mut Option<WaiterId>, waker: &Waker) -> Moved {
-        waiters.put(&mut Waiter::Named(id), waker.clone())
+        waiters.put(&mut Waiter::Named(id), waker.clone(), 0)
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
     fn a_waiter_that_is_alone_allocates_nothing() {
         let (waiters, waker) = (Waiters::default(), waker());
         for _ in 0..2 {
-            waiters.put(&mut Waiter::Anonymous, waker.clone());
+            waiters.put(&mut Waiter::Anonymous, waker.clone(), 0);
             assert_eq!(woken(&waiters).len(), 1);
             let mut id = None;
             put(&waiters, &mut id, &waker);
@@ -264,7 +264,7 @@ mod tests {
         let (waiters, wakers) = (Waiters::default(), [(); 3].map(|()| waker()));
         let wait = |index: usize| {
             if !waiters.has(&Waiter::Anonymous, &wakers[index]) {
-                waiters.put(&mut Waiter::Anonymous, wakers[index].clone());
+                waiters.put(&mut Waiter::Anonymous, wakers[index].clone(), 0);
             }
         };
         (0..3).for_each(wait);
@@ -286,7 +286,7 @@ mod tests {
         for is_there in [false, true, true] {
             for waker in [&one, &other] {
                 assert_eq!(waiters.has(&Waiter::Anonymous, waker), is_there);
-                waiters.put(&mut Waiter::Anonymous, waker.clone());
+                waiters.put(&mut Waiter::Anonymous, waker.clone(), 0);
             }
         }
         assert_eq!(woken(&waiters).len(), 2);

@@ -116,7 +116,7 @@ impl Reactor {
             if side.ready.get() {
                 return Ok(Looked::IsReady);
             }
-            side.waiters.put(waiter, waker).settle();
+            side.waiters.put(waiter, waker, self.rounds.get()).settle();
         }
         self.watch(source)?;
         Ok(Looked::Waits)

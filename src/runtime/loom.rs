@@ -5,10 +5,10 @@
 //! are std's atomics: a change of one is no step of its own, and loom does not know that its
 //! place matters. So whoever makes one goes by a [`Gate`] first, which loom does see.
 
+use crate::sys::BorrowedFd;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::iter::FusedIterator;
 use std::num::NonZeroUsize;
 use std::slice;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::backend::ReadyList;
 use super::key::{Key, SelectorId, Token};
@@ -29,6 +30,8 @@ pub struct Events {
     /// The selector that filled it last.
     owner: Option<Owner>,
     grows: bool,
+    /// What the select read of the clock after its last wait, if it did.
+    pub(super) read_after: Option<Instant>,
 }
 
 struct Owner {
@@ -40,7 +43,7 @@ impl Events {
     /// A buffer for 1024 keys a select, and for twice as many whenever that was not enough.
     #[must_use]
     pub const fn new() -> Self {
-        Self { ready: ReadyList::new(FIRST_CAPACITY), owner: None, grows: true }
+        Self { ready: ReadyList::new(FIRST_CAPACITY), owner: None, grows: true, read_after: None }
     }
 
     /// A buffer for at most `capacity` keys a select.
@@ -49,7 +52,7 @@ impl Events {
     /// that none is left out for ever.
     #[must_use]
     pub const fn with_capacity(capacity: NonZeroUsize) -> Self {
-        Self { ready: ReadyList::new(capacity), owner: None, grows: false }
+        Self { ready: ReadyList::new(capacity), owner: None, grows: false, read_after: None }
     }
 
     /// The most keys that the next select can report.
@@ -90,6 +93,11 @@ impl Events {
         if self.owner.as_ref().is_none_or(|owner| owner.id != id) {
             self.owner = Some(Owner { id, liveness: Arc::clone(liveness) });
         }
+    }
+
+    /// The time at which the last select ended, if it had to ask.
+    pub(crate) const fn read_after(&self) -> Option<Instant> {
+        self.read_after
     }
 
     /// Makes room for more, after a wait that has filled the buffer.

@@ -115,6 +115,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         }
         loop {
             events.ready.clear();
+            events.read_after = None;
             match self.backend.wait(&mut events.ready, until) {
                 Err(error) if self.goes_on_after(&error) => {
                     until = until.seen_at(|| self.backend.now());
@@ -138,7 +139,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 self.register_all_anew()?;
             }
             if !until.is_now() {
-                until = until.seen_at(|| self.backend.now());
+                until = until.seen_at(|| *events.read_after.insert(self.backend.now()));
             }
             if until.is_now() {
                 return Ok(());

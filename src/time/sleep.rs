@@ -146,8 +146,10 @@ impl Sleep {
             State::Unset(_, waker) => waker.clone_from(cx.waker()),
             State::Queued(reactor, key) => {
                 if reactor.renew_timer(*key, cx.waker()) == Queued::Left {
-                    if !self.deadline.is_some_and(|deadline| reactor.has_passed(deadline)) {
-                        return Poll::Ready(Err(reactor.gone()));
+                    let fired =
+                        self.deadline.map_or(Ok(()), |deadline| reactor.check_fired(deadline));
+                    if let Err(gone) = fired {
+                        return Poll::Ready(Err(gone));
                     }
                     self.state = State::Fired;
                 }
