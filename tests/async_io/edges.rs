@@ -1,23 +1,28 @@
 //! Several things in one event of the kernel: none of them may be taken for all of it.
 
-use std::io::{IoSlice, Write};
+use std::future::poll_fn;
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
-use futures::io::{AsyncReadExt, AsyncWriteExt};
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use rustix::event::PollFlags;
 use rustix::net::{
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt::set_socket_oobinline,
+    RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg,
+    sockopt::set_socket_oobinline,
 };
 use selkie::selector::BackendKind;
 use selkie::{Async, Builder, yield_now};
 use socket2::Socket;
 
 use crate::liar;
-use crate::util::{Pair, Stepped, Watcher, on_own_thread, pairs, run, tcp, unix, wait_in_kernel};
+use crate::util::{
+    Pair, Stepped, Watcher, backend, blocking_tcp_pair, on_own_thread, pairs, run, tcp, unix,
+    wait_in_kernel,
+};
 
 /// How often a race is tried.
 const RUNS: usize = 50;
@@ -277,4 +282,147 @@ fn many_small_writes_arrive_whole_however_they_are_cut() {
             futures::join!(write, read);
         }
     });
+}
+
+#[test]
+fn the_second_record_of_a_socket_of_records_in_a_unix_stream_is_not_lost() {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    run(async || {
+        let kind = SocketType::SEQPACKET;
+        let (near, far) =
+            socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
+        let mut near = Async::new(UnixStream::from(near)).unwrap();
+        let write = async {
+            yield_now().await;
+            rustix::io::write(&far, b"first").unwrap();
+            rustix::io::write(&far, b"second").unwrap();
+        };
+        let read = async {
+            let mut buf = [0; 64];
+            let first = near.read(&mut buf).await.unwrap();
+            (first, near.read(&mut buf).await.unwrap())
+        };
+        let ((first, second), ()) = futures::join!(read, write);
+        assert_eq!((first, second), (5, 6));
+    });
+}
+
+#[test]
+fn an_accepted_socket_of_records_loses_no_record_either() {
+    use rustix::net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+    };
+    let kind = SocketType::SEQPACKET;
+    let socket =
+        move || socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
+    let path = std::env::temp_dir().join(format!("selkie-records-{}", std::process::id()));
+    run(async move || {
+        let listener = socket();
+        let address = SocketAddrUnix::new(&path).unwrap();
+        bind(&listener, &address).unwrap();
+        listen(&listener, 8).unwrap();
+        let far = socket();
+        connect(&far, &address).unwrap();
+        let listener = std::os::unix::net::UnixListener::from(listener);
+        let listener = Async::new(listener).unwrap();
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut buf = [0; 64];
+        let write = async {
+            yield_now().await;
+            rustix::io::write(&far, b"first").unwrap();
+            rustix::io::write(&far, b"second").unwrap();
+        };
+        let read = async {
+            let first = near.read(&mut buf).await.unwrap();
+            (first, near.read(&mut buf).await.unwrap())
+        };
+        let ((first, second), ()) = futures::join!(read, write);
+        assert_eq!((first, second), (5, 6));
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
+#[test]
+fn bytes_behind_an_out_of_band_mark_come_though_the_program_took_the_mark_before_the_turn() {
+    let stepped = Stepped::new();
+    let (near, far) = blocking_tcp_pair();
+    let near = stepped.enter(|| Async::new(near)).unwrap();
+    let watcher = Watcher::new();
+    let mut buf = [0; 64];
+    let mut reader = &near;
+    assert!(stepped.poll(pin!(reader.read(&mut buf)), &watcher).is_pending());
+    for (bytes, flags) in [
+        (&b"before"[..], SendFlags::empty()),
+        (b"!", SendFlags::OOB),
+        (b"behind", SendFlags::empty()),
+    ] {
+        send(&far, bytes, flags).unwrap();
+    }
+    wait_in_kernel(&near, PollFlags::PRI);
+    let mut mark = [0];
+    recv(near.get_ref(), &mut mark, RecvFlags::OOB).unwrap();
+    assert_eq!(&mark, b"!");
+    for expected in [&b"before"[..], b"behind"] {
+        let mut buf = [0; 64];
+        let mut reader = &near;
+        let len = stepped.finish(pin!(reader.read(&mut buf)), &watcher).unwrap();
+        assert_eq!(&buf[..len], expected);
+    }
+}
+
+#[test]
+fn a_wrapper_around_a_stream_is_read_and_written_as_the_stream_is() {
+    struct Named(UnixStream);
+    impl AsFd for Named {
+        fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+    run(async || {
+        let (near, far) = UnixStream::pair().unwrap();
+        let [mut near, mut far] = [near, far].map(|end| Async::new(Named(end)).unwrap());
+        near.write_all(b"hello").await.unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(far.read(&mut buf).await.unwrap(), 5);
+        drop(far);
+        // With SIGPIPE the process would be gone.
+        assert_eq!(near.write(b"x").await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    });
+}
+
+/// Reads in one of the ways that know a short read.
+async fn read_by(way: usize, mut near: &Async<TcpStream>) -> usize {
+    poll_fn(|cx| match way {
+        0 => Pin::new(&mut near).poll_read(cx, &mut [0; 64]),
+        1 => near.poll_read_uninit(cx, &mut [MaybeUninit::uninit(); 64]),
+        _ => {
+            let (mut one, mut other) = ([0; 3], [0; 61]);
+            let bufs = &mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+            Pin::new(&mut near).poll_read_vectored(cx, bufs)
+        }
+    })
+    .await
+    .unwrap()
+}
+
+#[test]
+fn a_short_read_spares_the_next_attempt_vectored_and_uninitialised_too() {
+    let _truth = liar::no_lies("what is told twice is looked for twice");
+    if backend() != BackendKind::Epoll {
+        return;
+    }
+    for way in 0..3 {
+        let stepped = Stepped::new();
+        let (near, mut far) = blocking_tcp_pair();
+        let near = stepped.enter(|| Async::new(near)).unwrap();
+        let watcher = Watcher::new();
+        far.write_all(b"abcd").unwrap();
+        stepped.until("the bytes are there", || watcher.count() == 0);
+        assert_eq!(stepped.finish(pin!(read_by(way, &near)), &watcher), 4);
+        // Bytes that no turn has told of: an attempt would find them.
+        far.write_all(b"late").unwrap();
+        let mut late = pin!(read_by(way, &near));
+        assert!(stepped.poll(late.as_mut(), &watcher).is_pending(), "way {way} tried again");
+        assert_eq!(stepped.finish(late, &watcher), 4);
+    }
 }

@@ -167,3 +167,27 @@ fn an_error_that_is_no_want_of_descriptors_is_yielded_each_time_and_at_once() {
         assert_eq!(error.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
     }
 }
+
+#[test]
+fn each_want_of_descriptors_is_told_once_also_after_one_that_is_over() {
+    const NAME: &str =
+        "incoming::each_want_of_descriptors_is_told_once_also_after_one_that_is_over";
+    if role().is_none() {
+        child::run(&mut child(NAME, "alone"));
+        return;
+    }
+    run(async || {
+        let listener = Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let to = listener.local_addr().unwrap();
+        let mut incoming = listener.incoming();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        for _ in 0..2 {
+            let _waits = TcpStream::connect(to).unwrap();
+            leave_descriptors(0);
+            assert!(is_exhaustion(&incoming.next().await.unwrap().unwrap_err()));
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+            let (accepted, _) = incoming.next().await.unwrap().unwrap();
+            drop(accepted);
+        }
+    });
+}

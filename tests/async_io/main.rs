@@ -7,6 +7,7 @@
 mod budget;
 mod cancel;
 mod connect;
+mod crowds;
 mod datagram;
 mod devices;
 mod echo;
@@ -16,6 +17,7 @@ mod idle;
 mod incoming;
 mod interval;
 mod many_timers;
+mod modes;
 mod reentrance;
 mod reset;
 mod sigpipe;

@@ -2,13 +2,15 @@
 //! which nothing may be borrowed then, and it may panic.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
 use selkie::{Async, Runtime, Sleep, sleep};
@@ -234,4 +236,115 @@ fn a_source_of_one_runtime_wakes_a_task_of_another_on_the_same_thread() {
     owner.until("the event is there", || other.has_ready_tasks());
     other.until("the task goes on", || task.is_finished());
     assert_eq!(other.block_on(task).unwrap(), 5);
+}
+
+thread_local! {
+    /// What a waker's clone does, once.
+    static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+/// A waker whose clone runs `ON_CLONE`.
+fn eventful() -> Waker {
+    fn clone(data: *const ()) -> RawWaker {
+        if let Some(act) = ON_CLONE.with(|act| act.take()) {
+            act();
+        }
+        RawWaker::new(data, &VTABLE)
+    }
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
+    // SAFETY: the functions use no data, and may be called on any thread.
+    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) }
+}
+
+#[test]
+fn a_waker_whose_clone_takes_a_turn_loses_no_event() {
+    on_own_thread(|| {
+        let stepped = Rc::new(Stepped::new());
+        let (near, mut far) = stepped.enter(near_and_far);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(near.poll_readable(&mut cx).is_pending());
+        let loop_ = Rc::clone(&stepped);
+        let act = move || {
+            far.write_all(b"x").unwrap();
+            loop_.until("the event is there", || loop_.turn(Some(DEADLINE)).unwrap().events > 0);
+        };
+        ON_CLONE.set(Some(Box::new(act)));
+        // Waiting now would be for ever: the event has come while the waker was cloned.
+        let waker = eventful();
+        assert!(near.poll_readable(&mut Context::from_waker(&waker)).is_ready());
+    });
+}
+
+#[test]
+fn a_waker_whose_clone_takes_a_turn_loses_no_timer() {
+    on_own_thread(|| {
+        let stepped = Rc::new(Stepped::new());
+        let mut timer = sleep(Duration::from_millis(1));
+        let first = Waker::noop();
+        let poll = |timer: &mut Sleep, waker: &Waker| {
+            stepped.enter(|| Pin::new(timer).poll(&mut Context::from_waker(waker)).is_ready())
+        };
+        assert!(!poll(&mut timer, first));
+        let loop_ = Rc::clone(&stepped);
+        let act = move || assert_eq!(loop_.turn(Some(DEADLINE)).unwrap().timers, 1);
+        ON_CLONE.set(Some(Box::new(act)));
+        let waker = eventful();
+        assert!(poll(&mut timer, &waker), "it fired while the waker was cloned");
+    });
+}
+
+#[test]
+fn a_source_whose_descriptor_is_asked_for_may_use_the_runtime_meanwhile() {
+    struct Curious(UnixStream, Rc<Stepped>);
+    impl AsFd for Curious {
+        fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+            self.1.turn(Some(Duration::ZERO)).unwrap();
+            self.1.enter(|| drop(Async::new(UnixStream::pair().unwrap().0).unwrap()));
+            self.0.as_fd()
+        }
+    }
+    let stepped = Rc::new(Stepped::new());
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let curious = Curious(near, Rc::clone(&stepped));
+    let near = stepped.enter(|| Async::new(curious)).unwrap();
+    far.write_all(b"x").unwrap();
+    stepped.finish(pin!(near.readable()), &Watcher::new()).unwrap();
+}
+
+#[test]
+fn a_connection_that_is_accepted_outside_a_runtime_belongs_to_the_listeners() {
+    let stepped = Stepped::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let listener = stepped.enter(|| Async::new(listener)).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    // No runtime is current here.
+    let Poll::Ready(accepted) = listener.poll_accept(&mut cx) else { panic!("it is there") };
+    let (near, _) = accepted.unwrap();
+    far.write_all(b"x").unwrap();
+    stepped.finish(pin!(near.readable()), &Watcher::new()).unwrap();
+}
+
+#[test]
+fn a_datagram_that_finds_no_room_waits_in_the_sockets_runtime_though_none_is_current() {
+    let path = std::env::temp_dir().join(format!("selkie-full-{}", std::process::id()));
+    let stepped = Stepped::new();
+    let receiver = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    let sender = stepped.enter(|| Async::new(sender)).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut sent = 0;
+    loop {
+        let mut send = Box::pin(sender.send_to(b"x", &path));
+        if send.as_mut().poll(&mut cx).is_pending() {
+            let mut buf = [0; 8];
+            for _ in 0..sent {
+                receiver.recv(&mut buf).unwrap();
+            }
+            assert_eq!(stepped.finish(send.as_mut(), &Watcher::new()).unwrap(), 1);
+            break;
+        }
+        sent += 1;
+    }
+    std::fs::remove_file(path).unwrap();
 }

@@ -1,6 +1,7 @@
 //! `sleep`, `sleep_until` and `Timer`.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -293,5 +294,104 @@ fn a_timer_whose_runtime_is_gone_panics_and_does_not_hang() {
             drop(owner);
         };
         futures::join!(timer, drop_owner);
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_a_timer_is_woken_at_the_time_that_another_sets() {
+    run(async || {
+        let timer = Rc::new(RefCell::new(Timer::after(AGES)));
+        let ways: [fn(&mut Timer); 4] = [
+            |timer| timer.set_after(SOON),
+            |timer| timer.set_at(Instant::now() + SOON),
+            |timer| timer.set_at(Instant::now() - SOON),
+            |timer| {
+                timer.set_never();
+                timer.set_after(SOON);
+            },
+        ];
+        for set in ways {
+            let waits = Rc::clone(&timer);
+            let task =
+                selkie::spawn(poll_fn(move |cx| Pin::new(&mut *waits.borrow_mut()).poll(cx)));
+            yield_now().await;
+            set(&mut timer.borrow_mut());
+            task.await;
+            timer.borrow_mut().set_after(AGES);
+        }
+    });
+}
+
+#[test]
+fn a_sleep_that_is_reset_wakes_its_task_at_the_new_time() {
+    let stepped = Stepped::new();
+    let watcher = Watcher::new();
+    let mut sleeps = sleep(AGES);
+    assert!(stepped.enter(|| poll(&mut sleeps, &watcher).is_pending()));
+    sleeps.reset(Instant::now() + SOON);
+    assert_eq!((stepped.next_deadline(), watcher.holders()), (sleeps.deadline(), 1));
+    stepped.until("it is woken without another poll", || watcher.count() == 1);
+    assert!(stepped.enter(|| poll(&mut sleeps, &watcher).is_ready()));
+    assert!(sleeps.is_elapsed());
+}
+
+#[test]
+fn a_timer_that_fired_is_ready_though_its_runtime_has_gone() {
+    let stepped = Stepped::new();
+    let watcher = Watcher::new();
+    let mut fired = Timer::after(Duration::from_nanos(1));
+    assert!(stepped.enter(|| poll(&mut fired, &watcher).is_pending()));
+    stepped.until("it fires", || watcher.count() == 1);
+    stepped.close();
+    assert!(poll(&mut fired, &watcher).is_ready());
+}
+
+#[test]
+fn ticks_that_are_past_are_ready_one_after_the_other_within_the_budget() {
+    let stepped = Stepped::new();
+    let watcher = Watcher::new();
+    let start = Instant::now() - Duration::from_secs(1);
+    let mut interval = selkie::time::interval_at(start, Duration::from_millis(1));
+    let mut tick = || {
+        let mut cx = Context::from_waker(Waker::noop());
+        stepped.enter(|| interval.poll_tick(&mut cx))
+    };
+    for number in 0..500 {
+        assert_eq!(tick(), Poll::Ready(start + number * Duration::from_millis(1)));
+    }
+    drop(watcher);
+    // In a task there is a limit.
+    let most = stepped.block_on(async {
+        let mut interval = selkie::time::interval_at(start, Duration::from_millis(1));
+        let mut in_a_row = 0;
+        poll_fn(|cx| {
+            while interval.poll_tick(cx).is_ready() {
+                in_a_row += 1;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        in_a_row
+    });
+    assert_eq!(most, 32, "as the builder's documentation says");
+}
+
+#[test]
+fn an_interval_can_be_reset_and_take_another_policy_while_it_runs() {
+    use selkie::time::{MissedTicks, interval_at};
+    run(async || {
+        let mut interval = interval_at(Instant::now() + AGES, AGES);
+        interval.reset_immediately();
+        let now = Instant::now();
+        assert!(interval.tick().await <= now);
+        interval.reset_after(SOON);
+        assert!(interval.tick().await >= now + SOON);
+        let at = Instant::now() + SOON;
+        interval.reset_at(at);
+        assert_eq!(interval.tick().await, at);
+        interval.reset();
+        assert!(futures::poll!(Box::pin(interval.tick())).is_pending());
+        interval.set_missed_ticks(MissedTicks::Skip);
+        assert!(!FusedStream::is_terminated(&interval));
     });
 }

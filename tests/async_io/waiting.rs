@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures::io::AsyncReadExt;
 use selkie::{Async, Runtime, Task};
@@ -244,5 +244,47 @@ fn a_task_of_another_runtime_is_woken_when_that_of_its_source_is_gone() {
         };
         let (result, ()) = futures::join!(read, drop_owner);
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn a_source_of_a_closed_runtime_keeps_no_waiter() {
+    let owner = Stepped::new();
+    let (near, _far) = owner.enter(near_and_far);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(near.poll_readable(&mut cx).is_pending());
+    owner.close();
+    let watcher = Watcher::new();
+    let waker = watcher.waker();
+    let mut cx = Context::from_waker(&waker);
+    for _ in 0..2 {
+        assert!(matches!(near.poll_readable(&mut cx), Poll::Ready(Err(_))));
+        assert_eq!(watcher.holders(), 1, "nobody would ever wake it");
+    }
+}
+
+#[test]
+fn readiness_tells_of_priority_of_an_end_and_of_an_empty_interest() {
+    use rustix::net::{SendFlags, send};
+    use selkie::{Interest, Readiness};
+    run(async || {
+        let (near, far) = crate::util::blocking_tcp_pair();
+        let near = Async::new(near).unwrap();
+        let error = near.ready(Interest::empty()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let ready = near.ready(Interest::READ | Interest::WRITE).await.unwrap();
+        assert_eq!(ready, Readiness::WRITE);
+        let urgent = async {
+            selkie::yield_now().await;
+            send(&far, b"!", SendFlags::OOB).unwrap();
+        };
+        let (ready, ()) = futures::join!(near.ready(Interest::PRIORITY), urgent);
+        assert_eq!(ready.unwrap(), Readiness::PRIORITY);
+        let end = async {
+            selkie::yield_now().await;
+            drop(far);
+        };
+        let (ready, ()) = futures::join!(near.ready(Interest::READ), end);
+        assert!(ready.unwrap().contains(Readiness::READ | Readiness::READ_CLOSED));
     });
 }

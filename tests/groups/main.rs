@@ -1,5 +1,7 @@
 //! Groups of tasks, and the token that asks them to end.
 
+#[path = "../util/allocator.rs"]
+mod allocator;
 #[path = "../util/backends.rs"]
 mod backends;
 #[path = "../util/liar/mod.rs"]

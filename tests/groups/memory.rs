@@ -1,41 +1,9 @@
 //! What a group keeps of tasks that have ended: nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use selkie::{Cancel, TaskGroup, sleep, yield_now};
 
+use crate::allocator::bytes;
 use crate::util::run;
-
-/// The system's allocator, which counts what each thread has of it.
-struct Counting;
-
-thread_local! {
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    // Fails while the thread ends.
-    let _ = BYTES.try_with(|counter| counter.set(counter.get() + bytes));
-}
-
-// SAFETY: all calls go to the system's allocator as they came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as the caller's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as the caller's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The bytes that are in use after ten tasks have come and gone `rounds` times.
 async fn bytes_after(group: &mut TaskGroup<()>, rounds: usize, joins: bool) -> isize {
@@ -62,7 +30,7 @@ async fn bytes_after(group: &mut TaskGroup<()>, rounds: usize, joins: bool) -> i
         }
     }
     sleep(std::time::Duration::ZERO).await;
-    BYTES.get()
+    bytes()
 }
 
 #[test]

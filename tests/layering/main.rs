@@ -159,6 +159,36 @@ fn collect(folder: &Path, root: &Path, sources: &mut Vec<(String, String)>) {
     }
 }
 
+/// The lines of code outside tests that have `word` in them, by file.
+fn lines_with(word: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    collect(&root, &root, &mut sources);
+    let of_tests =
+        |path: &str| ["tests.rs", "model.rs", "loom.rs"].iter().any(|name| path.ends_with(name));
+    sources.retain(|(path, _)| !of_tests(path));
+    let mut found = Vec::new();
+    for (path, source) in sources {
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let lines = lines.filter(|line| line.contains(word));
+        found.extend(lines.map(|line| (path.clone(), line.trim().to_owned())));
+    }
+    found
+}
+
+#[test]
+fn the_systems_clock_is_read_in_one_place() {
+    let expected = ("selector/backend/mod.rs".to_owned(), "Instant::now()".to_owned());
+    assert_eq!(lines_with("Instant::now"), [expected]);
+    assert_eq!(lines_with("SystemTime::now"), []);
+}
+
+#[test]
+fn descriptor_types_have_their_names_from_one_file() {
+    assert!(lines_with("os::fd").iter().all(|(path, _)| path == "sys.rs"), "use crate::sys");
+}
+
 #[test]
 fn modules_import_lower_layers_or_their_own_folder_and_never_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

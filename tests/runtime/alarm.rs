@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use selkie::{Builder, Timer, Turn, sleep, sleep_until};
 
 use crate::descriptor::{assert_quiet, on_each, on_each_built};
-use crate::util::{DEADLINE, is_readable, settle, wait_until_readable};
+use crate::util::{Bomb, DEADLINE, is_readable, panic_text, settle, wait_until_readable};
 
 fn with_alarm() -> Builder {
     Builder::new().timer_fd(true)
@@ -105,5 +105,40 @@ fn timers_of_one_deadline_and_timers_after_them_all_make_it_readable() {
             }
         }
         assert_quiet(&runtime);
+    });
+}
+
+#[test]
+fn after_a_turn_that_a_panic_has_left_a_new_timer_still_makes_it_readable() {
+    on_each_built(with_alarm(), |runtime| {
+        let bomb = Bomb::waker();
+        let mut cx = Context::from_waker(&bomb);
+        let mut panics = Timer::after(Duration::from_nanos(1));
+        assert!(runtime.enter(|| Pin::new(&mut panics).poll(&mut cx)).is_pending());
+        assert_eq!(panic_text(|| runtime.turn(Some(DEADLINE))), "the waker's panic");
+        let mut timer = Timer::after(Duration::from_millis(1));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(runtime.enter(|| Pin::new(&mut timer).poll(&mut cx)).is_pending());
+        wait_until_readable(&runtime);
+        assert_eq!(runtime.turn(Some(Duration::ZERO)).unwrap().timers, 1);
+        assert_quiet(&runtime);
+    });
+}
+
+#[test]
+fn timers_that_a_turn_had_no_room_for_make_it_readable() {
+    on_each_built(Builder::new().polls_per_turn(2), |runtime| {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut timers = [(); 5].map(|()| Timer::after(Duration::from_nanos(1)));
+        for timer in &mut timers {
+            assert!(runtime.enter(|| Pin::new(timer).poll(&mut cx)).is_pending());
+        }
+        let mut fired = 0;
+        while fired < 5 {
+            let turn = runtime.turn(Some(Duration::ZERO)).unwrap();
+            fired += turn.timers;
+            assert_eq!((turn.timers <= 2, turn.more), (true, fired < 5));
+            assert_eq!(is_readable(&runtime), fired < 5);
+        }
     });
 }

@@ -2,9 +2,11 @@
 //! combinator between it and the task swallows that.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures::future::{Either, join, join_all, select, select_all};
@@ -247,4 +249,47 @@ fn a_block_on_that_only_yields_is_polled_until_the_turn_is_full() {
         });
         assert_eq!(probe.waits(), turns);
     }
+}
+
+#[test]
+fn a_task_whose_channel_never_runs_empty_yields_if_it_consumes_its_budget() {
+    let runtime = build(Builder::new().operations_per_poll(10));
+    let received = Rc::new(Cell::new(0));
+    let count = Rc::clone(&received);
+    let task = runtime.spawn(async move {
+        loop {
+            count.set(count.get() + 1);
+            selkie::consume_budget().await;
+        }
+    });
+    let turn = runtime.turn(Some(Duration::ZERO)).unwrap();
+    assert!(turn.more, "it would go on for ever");
+    // Its first poll goes on to the eleventh, which it begins before it yields.
+    assert_eq!(received.get(), 10 * turn.polls + 1, "ten operations a poll");
+    drop(task);
+    // Outside a task there is no limit.
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!((0..1000).all(|_| pin!(selkie::consume_budget()).poll(&mut cx).is_ready()));
+}
+
+#[test]
+fn a_poll_with_many_firehoses_is_bounded_and_serves_all_of_them() {
+    const HOSES: usize = 100;
+    let runtime = build(Builder::new().operations_per_poll(8).polls_per_turn(1));
+    let stop = Rc::default();
+    let hoses: Vec<_> = runtime.enter(|| (0..HOSES).map(|_| Firehose::new(&stop)).collect());
+    let counts: Vec<_> = hoses.iter().map(|hose| Rc::clone(&hose.operations)).collect();
+    let mut all: Vec<_> = hoses.into_iter().map(|hose| Box::pin(hose.run())).collect();
+    // In an order that never changes, as `join!` has it.
+    let _task = runtime.spawn(std::future::poll_fn(move |cx| {
+        all.iter_mut().for_each(|hose| assert!(hose.as_mut().poll(cx).is_pending()));
+        std::task::Poll::<()>::Pending
+    }));
+    let done = || counts.iter().map(|count| count.get()).sum::<usize>();
+    for _ in 0..200 {
+        let before = done();
+        runtime.turn(Some(Duration::ZERO)).unwrap();
+        assert!(done() - before <= 16, "{} operations in a poll", done() - before);
+    }
+    assert!(counts.iter().all(|count| count.get() >= 8), "{:?}", counts);
 }

@@ -17,6 +17,7 @@ mod alarm;
 mod budget;
 #[cfg(not(miri))]
 mod builder;
+mod contained;
 #[cfg(not(miri))]
 mod descriptor;
 mod driver;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use selkie::{Async, Builder, Timer, UnobservedPanic, block_on, sleep, spawn, yield_now};
 
+use crate::child;
 use crate::util::{
     DEADLINE, OnDrop, Trace, build, panic_text, run, run_on, runtime, settle, turn_until,
 };
@@ -241,5 +242,48 @@ fn a_turn_inside_enter_works() {
         settle(&runtime);
         assert!(task.is_finished());
         assert_eq!(runtime.block_on(task), 7);
+    });
+}
+
+/// The file that a panic of `f` blames.
+fn blamed<R>(f: impl FnOnce() -> R) -> String {
+    thread_local! {
+        static BLAMED: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let file = info.location().expect("it has a place").file().to_owned();
+        BLAMED.with(|blamed| *blamed.borrow_mut() = file);
+        before(info);
+    }));
+    let panicked = catch_unwind(AssertUnwindSafe(f)).is_err();
+    assert!(panicked, "it is a mistake of the caller");
+    BLAMED.take()
+}
+
+#[test]
+fn a_panic_for_a_mistake_of_the_caller_blames_the_caller() {
+    use selkie::{Remote, time::interval};
+
+    if child::role().is_none() {
+        let name = "nesting::a_panic_for_a_mistake_of_the_caller_blames_the_caller";
+        child::run(&mut child::command(name, "alone"));
+        return;
+    }
+    let socket = || UnixStream::pair().unwrap().0;
+    let runtime = runtime();
+    let here = file!();
+    assert_eq!(blamed(|| Async::new(socket()).is_ok()), here);
+    assert_eq!(blamed(|| Async::new_nonblocking(socket()).is_ok()), here);
+    assert_eq!(blamed(|| Async::<UnixStream>::pair().is_ok()), here);
+    assert_eq!(blamed(|| Async::try_from(socket()).is_ok()), here);
+    assert_eq!(blamed(|| interval(Duration::ZERO)), here);
+    assert_eq!(blamed(|| spawn(async {}).detach()), here);
+    assert_eq!(blamed(|| Remote::current()), here);
+    assert_eq!(blamed(|| selkie::local(|| 0)), here);
+    runtime.block_on(async {
+        assert_eq!(blamed(|| block_on(async {})), here);
+        assert_eq!(blamed(|| runtime.block_on(async {})), here);
+        assert_eq!(blamed(|| runtime.turn(None).is_ok()), here);
     });
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures::channel::oneshot;
 use selkie::{Async, Builder, Runtime, Timer, Turn, sleep, sleep_until, yield_now};
 
+use crate::backends::Probed;
 use crate::liar;
 use crate::util::{self, DEADLINE, run_on, settle, turn_until};
 
@@ -301,4 +302,24 @@ fn turns_and_block_on_can_be_mixed() {
     });
     turn_until(&runtime, || task.is_finished());
     assert_eq!(count.get(), 4);
+}
+
+#[test]
+fn a_turn_reads_the_clock_twice_at_most_and_not_at_all_without_timers() {
+    let (probe, backend) = Probed::open();
+    let runtime = Builder::new().build_with(backend).unwrap();
+    let readings = |timeout: Option<Duration>| {
+        let before = probe.clock_readings();
+        runtime.turn(timeout).unwrap();
+        probe.clock_readings() - before
+    };
+    assert_eq!(readings(Some(Duration::ZERO)), 0);
+    assert!(readings(Some(Duration::from_millis(1))) <= 2);
+    let _waits = runtime.spawn(sleep(DEADLINE));
+    runtime.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!(readings(Some(Duration::ZERO)), 1);
+    assert!(readings(Some(Duration::from_millis(1))) <= 2);
+    let _soon = runtime.spawn(sleep(Duration::from_millis(1)));
+    runtime.turn(Some(Duration::ZERO)).unwrap();
+    assert!(readings(None) <= 2);
 }

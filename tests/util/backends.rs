@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
 
 use rustix::io::Errno;
 use selkie::selector::{Backend, BackendKind, ReadyList, Token, Until, Wrapped, Wrapper};
@@ -101,6 +102,7 @@ pub struct Probe {
     registrations: AtomicUsize,
     notifications: AtomicUsize,
     waits: AtomicUsize,
+    clock_readings: AtomicUsize,
 }
 
 impl Probe {
@@ -127,6 +129,11 @@ impl Probe {
     /// How many waits there were.
     pub fn waits(&self) -> usize {
         self.waits.load(SeqCst)
+    }
+
+    /// How many times the clock was read.
+    pub fn clock_readings(&self) -> usize {
+        self.clock_readings.load(SeqCst)
     }
 }
 
@@ -166,6 +173,11 @@ fn due(failures: &AtomicUsize) -> io::Result<()> {
 }
 
 impl<B: Backend> Wrapper<B> for Probed {
+    fn now(&self, inner: &B) -> Instant {
+        self.probe.clock_readings.fetch_add(1, SeqCst);
+        inner.now()
+    }
+
     fn supports(&self, inner: &B, mode: Mode) -> bool {
         (self.edges || mode != Mode::Edge) && inner.supports(mode)
     }
