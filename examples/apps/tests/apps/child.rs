@@ -1,6 +1,7 @@
 //! `child`, with programs of every system.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,27 @@ fn child(arguments: &[&str]) -> Command {
     command
 }
 
+/// Pipes, a time that is up, and one that does not want to end.
+pub fn pipes_and_times(program: &Path) {
+    let child = |arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command
+    };
+    three_pipes(child(&["30", "sh", "-c", SHOUTS]));
+    let ended = Program::start(&mut child(&["0.5", "sh", "-c", STUBBORN])).end();
+    assert_eq!(ended.out[3..], ["signal: 9 (SIGKILL)"]);
+}
+
+const SHOUTS: &str = "tr a-z A-Z; echo oh dear >&2; exit 3";
+const STUBBORN: &str = "trap '' TERM; echo begin; while :; do sleep 0.05; done";
+
 #[test]
 fn a_program_has_three_pipes_and_its_lines_are_told_apart() {
-    let mut command = child(&["30", "sh", "-c", "tr a-z A-Z; echo oh dear >&2; exit 3"]);
+    three_pipes(child(&["30", "sh", "-c", SHOUTS]));
+}
+
+fn three_pipes(mut command: Command) {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut running = command.spawn().unwrap();
     running.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
@@ -37,8 +56,7 @@ fn a_program_that_takes_too_long_is_asked_to_end() {
 
 #[test]
 fn a_program_that_does_not_want_to_end_is_killed() {
-    let stubborn = "trap '' TERM; echo begin; while :; do sleep 0.05; done";
-    let ended = Program::start(&mut child(&["0.5", "sh", "-c", stubborn])).end();
+    let ended = Program::start(&mut child(&["0.5", "sh", "-c", STUBBORN])).end();
     let expected = ["out: begin", "it took longer than 500ms", "it does not end by itself"];
     assert_eq!(ended.out[..3], expected);
     assert_eq!(ended.out[3], "signal: 9 (SIGKILL)");

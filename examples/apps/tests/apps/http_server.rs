@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,16 +13,24 @@ use crate::foreign::{content, output, python, tool};
 use crate::process::Program;
 
 fn server() -> (Program, SocketAddr) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_http_server"));
-    let mut server = Program::start(command.arg("127.0.0.1:0"));
+    start(env!("CARGO_BIN_EXE_http_server").as_ref())
+}
+
+fn start(program: &Path) -> (Program, SocketAddr) {
+    let mut server = Program::start(Command::new(program).arg("127.0.0.1:0"));
     let address = server.address();
     (server, address)
 }
 
 #[test]
 fn curl_gets_its_answers_by_either_version_of_http() {
+    answers(env!("CARGO_BIN_EXE_http_server").as_ref(), 1);
+}
+
+/// What curl gets from a server, which has so many threads.
+pub fn answers(program: &Path, threads: usize) {
     let Some(_) = tool("curl", "--version") else { return };
-    let (server, address) = server();
+    let (server, address) = start(program);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("body");
     let body: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
@@ -40,7 +49,7 @@ fn curl_gets_its_answers_by_either_version_of_http() {
         assert!(status.starts_with("there is no such page\n404 "), "{status}");
         assert!(status.ends_with(if version == "--http1.1" { " 1.1" } else { " 2" }), "{status}");
     }
-    assert_eq!(server.threads(), 1);
+    assert_eq!(server.threads(), threads);
 }
 
 #[test]
@@ -63,20 +72,31 @@ fn wrk_finds_no_error_in_many_connections() {
 
 #[test]
 fn ctrl_c_finishes_what_is_under_way_and_lets_nobody_else_in() {
+    ends_gracefully(env!("CARGO_BIN_EXE_http_server").as_ref());
+}
+
+/// How a server ends on Ctrl-C while a request is under way.
+pub fn ends_gracefully(program: &Path) {
     let Some(mut slow) = tool("curl", "--version") else { return };
     let Some(mut idle) = python("http_idle.py", "http.client") else { return };
-    let (server, address) = server();
+    let (server, address) = start(program);
     let mut idle =
         Program::start(idle.args([address.ip().to_string(), address.port().to_string()]));
     idle.wait_for_line("request 1");
     slow.args(["--silent", "--show-error", &format!("http://{address}/slow")]);
     let slow = thread::spawn(move || output(&mut slow));
-    // Both connections are there: one is idle, and the other waits for an answer.
-    let mut sees_it = Command::new("curl");
-    sees_it.args(["--silent", &format!("http://{address}/")]);
+    // A request that is not ours: the slow one is there.
+    let mut last = 1;
     let patience = Instant::now() + Duration::from_secs(20);
-    while output(&mut sees_it) < b"request 3".to_vec() && Instant::now() < patience {
-        thread::sleep(Duration::from_millis(10));
+    while Instant::now() < patience {
+        let mut look = Command::new("curl");
+        let said = output(look.args(["--silent", &format!("http://{address}/")]));
+        let count = String::from_utf8(said).unwrap();
+        let count: u32 = count.trim().strip_prefix("request ").unwrap().parse().unwrap();
+        if count == last + 2 {
+            break;
+        }
+        last = count;
     }
     server.signal(Signal::INT);
     let before = Instant::now();

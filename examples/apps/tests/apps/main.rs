@@ -7,10 +7,13 @@ mod process;
 
 mod chat;
 mod child;
+mod cores;
+mod counterparts;
 mod foreign;
+mod http_client;
 mod http_server;
 mod netcat;
 mod postgres;
-// mod proxy;
+mod proxy;
 mod tls;
 mod websocket;

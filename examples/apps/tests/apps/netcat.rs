@@ -1,5 +1,6 @@
 //! `netcat`, as Python starts it: with every kind of standard input.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::foreign::{content, python};
@@ -7,8 +8,13 @@ use crate::process::Program;
 
 #[test]
 fn netcat_takes_a_pipe_a_file_a_device_and_a_terminal_and_leaves_them_as_they_were() {
+    every_input(env!("CARGO_BIN_EXE_netcat").as_ref());
+}
+
+/// Every kind of standard input.
+pub fn every_input(program: &Path) {
     let Some(mut script) = python("netcat.py", "pty") else { return };
-    let out = content(script.arg(env!("CARGO_BIN_EXE_netcat")));
+    let out = content(script.arg(program));
     assert_eq!(out, ["pipe", "file", "/dev/null", "terminal", "the other side ends first"]);
 }
 

@@ -1,6 +1,7 @@
 //! `proxy`: bytes go both ways, half-closed connections stay so, and each is told of.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -14,16 +15,21 @@ fn proxy(target: &str) -> Program {
 
 #[test]
 fn the_proxy_keeps_half_closed_connections_and_counts_bytes() {
+    half_closed(env!("CARGO_BIN_EXE_proxy").as_ref(), 1);
+}
+
+/// What a proxy does with a connection that is half closed, in so many threads.
+pub fn half_closed(program: &Path, threads: usize) {
     let Some(mut server) = python("proxy_server.py", "socket") else { return };
     let Some(mut client) = python("proxy_client.py", "socket") else { return };
     let mut server = Program::start(&mut server);
     let target = server.wait_for_line("127.0.0.1:");
-    let mut proxy = proxy(&target);
+    let mut proxy = Program::start(Command::new(program).args(["127.0.0.1:0", &target]));
     let address = proxy.address();
     content(client.args([address.ip().to_string(), address.port().to_string()]));
     let told = proxy.wait_for_line("127.0.0.1:");
     assert!(told.contains(": 3000000 bytes there, 4000000 bytes back, "), "{told}");
-    assert_eq!(proxy.threads(), 1);
+    assert_eq!(proxy.threads(), threads);
     proxy.signal(Signal::INT);
     let ended = proxy.end();
     assert!(ended.status.success(), "{:?}", ended.err);

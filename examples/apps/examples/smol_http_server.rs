@@ -1,0 +1,138 @@
+//! `http_server`, with smol.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use async_signal::{Signal, Signals};
+use futures::future::{Either as First, select};
+use http_body_util::{Either, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::server::conn::auto;
+use smol::channel::Receiver;
+use smol::future::FutureExt;
+use smol::net::{TcpListener, TcpStream};
+use smol::stream::StreamExt;
+use smol::{LocalExecutor, Timer};
+use smol_hyper::rt::{FuturesIo, SmolTimer};
+
+const HEAD: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
+
+type Body = Either<Full<Bytes>, Incoming>;
+
+/// smol-hyper's own executor asks for what is `Send`.
+#[derive(Clone)]
+struct Local(Rc<LocalExecutor<'static>>);
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        self.0.spawn(async { drop(future.await) }).detach();
+    }
+}
+
+async fn answer(request: Request<Incoming>, count: Rc<Cell<u64>>) -> hyper::Result<Response<Body>> {
+    count.set(count.get() + 1);
+    let text = |text: String| Response::new(Either::Left(Full::from(text)));
+    Ok(match (request.method(), request.uri().path()) {
+        (&Method::GET, "/") => text(format!("request {}\n", count.get())),
+        (&Method::GET, "/slow") => {
+            Timer::after(Duration::from_secs(1)).await;
+            text("here it is\n".to_owned())
+        }
+        (&Method::POST, "/echo") => Response::new(Either::Right(request.into_body())),
+        _ => {
+            let mut response = text("there is no such page\n".to_owned());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    })
+}
+
+async fn converse(
+    executor: Local,
+    stream: TcpStream,
+    peer: SocketAddr,
+    count: Rc<Cell<u64>>,
+    end: Receiver<()>,
+) {
+    let mut server = auto::Builder::new(executor);
+    server.http1().timer(SmolTimer::new()).header_read_timeout(HEAD);
+    server.http2().timer(SmolTimer::new()).keep_alive_interval(HEAD);
+    let service = service_fn(|request| answer(request, count.clone()));
+    let mut connection = pin!(server.serve_connection(FuturesIo::new(stream), service));
+    let ended = match select(connection.as_mut(), pin!(end.recv())).await {
+        First::Left((ended, _)) => ended,
+        First::Right(_) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        eprintln!("{peer}: {error}");
+    }
+}
+
+async fn serve(executor: Local, address: SocketAddr) -> io::Result<()> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    println!("starting up on {} port {}", address.ip(), address.port());
+    let count = Rc::new(Cell::new(0));
+    // Each task holds a sender: when all are gone, so are the tasks. A receiver of the other channel
+    // tells it to end, when that is closed.
+    let (alive, ended) = smol::channel::unbounded::<()>();
+    let (end, ends) = smol::channel::unbounded::<()>();
+    loop {
+        let accepted = match select(Box::pin(listener.accept()), signals.next()).await {
+            First::Left((accepted, _)) => accepted,
+            First::Right(_) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                stream.set_nodelay(true)?;
+                let serves = converse(executor.clone(), stream, peer, count.clone(), ends.clone());
+                let alive = alive.clone();
+                let task = executor.0.spawn(async move {
+                    serves.await;
+                    drop(alive);
+                });
+                task.detach();
+            }
+            Err(error) => {
+                eprintln!("cannot accept: {error}");
+                Timer::after(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    let open = alive.sender_count() - 1;
+    println!("shutting down, {open} connections are open");
+    drop(alive);
+    end.close();
+    let too_late = async {
+        Timer::after(GRACE).await;
+    };
+    let all_ended = async {
+        let _ = ended.recv().await;
+    };
+    all_ended.or(too_late).await;
+    let cut = ended.sender_count();
+    println!("{} ended by themselves, {cut} were cut", open - cut);
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let address = selkie_apps::address_or("127.0.0.1:8080");
+    let result = address.and_then(|address| {
+        let executor = Rc::new(LocalExecutor::new());
+        smol::block_on(executor.run(serve(Local(executor.clone()), address)))
+    });
+    selkie_apps::exit("http_server [ADDR]", result)
+}
