@@ -5,7 +5,6 @@
 use std::io;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Duration;
 
 use super::source::SourceSelector;
 use super::waiter::wake_all;
@@ -21,34 +20,31 @@ pub(crate) struct Woken {
 }
 
 impl Reactor {
-    /// Looks at the system and the clock, at most `timeout` long, and wakes who is due: of the
-    /// timers as many as `most_timers`.
+    /// Looks at the system and the clock, waiting no longer than `until`, and wakes who is due: of
+    /// the timers as many as `most_timers`.
     ///
     /// # Errors
     /// As [`Selector::select`](crate::Selector::select). Due timers have been woken all the same.
-    pub(crate) fn turn(&self, timeout: Option<Duration>, most_timers: usize) -> io::Result<Woken> {
+    pub(crate) fn turn(&self, until: Until, most_timers: usize) -> io::Result<Woken> {
         let mut due = self.due.take();
-        let events = self.collect_events(self.until(timeout), &mut due);
+        let events = self.collect_events(self.or_next_deadline(until), &mut due);
         let timers = self.collect_timers(most_timers, &mut due);
         wake_all(&mut due);
         self.due.set(due);
         events.map(|events| Woken { events, timers })
     }
 
-    /// When to wait no longer: the first of `timeout` and the earliest deadline.
-    fn until(&self, timeout: Option<Duration>) -> Until {
-        if timeout == Some(Duration::ZERO) {
-            return Until::Now;
+    /// When to wait no longer: the first of `until` and the earliest deadline.
+    fn or_next_deadline(&self, until: Until) -> Until {
+        if until == Until::Now {
+            return until;
         }
-        let deadline = self.next_deadline();
-        if timeout.is_none() && deadline.is_none() {
-            return Until::Never;
-        }
-        let now = self.now();
-        let timeout = timeout.and_then(|timeout| now.checked_add(timeout));
-        match [timeout, deadline].into_iter().flatten().min() {
-            Some(deadline) => Until::At { deadline, now },
-            None => Until::Never,
+        match (until, self.next_deadline()) {
+            (_, None) => until,
+            (Until::At { deadline, now }, Some(next)) => {
+                Until::At { deadline: deadline.min(next), now }
+            }
+            (_, Some(deadline)) => Until::At { deadline, now: self.now() },
         }
     }
 

@@ -32,15 +32,15 @@ use self::root::BlockOn;
 use crate::executor::current::{self, Entered, Running};
 use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
 use crate::reactor::Reactor;
-use crate::selector::{Backend, BackendKind};
+use crate::selector::{Backend, BackendKind, Until};
 use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 /// Async tasks on one thread, over one selector, in a loop that stays yours.
 ///
 /// [`block_on`](Self::block_on) is the loop for who has none. Who has one calls
 /// [`turn`](Self::turn) in it, and finds out when to do so by the runtime's descriptor
-/// ([`AsFd`]), [`next_deadline`](Self::next_deadline) and
-/// [`has_ready_tasks`](Self::has_ready_tasks); see the [guide](crate::guide::embedding).
+/// ([`AsFd`]) and [`next_timeout`](Self::next_timeout); see the [guide](crate::guide::embedding).
+/// A loop of frames calls [`run_until`](Self::run_until).
 ///
 /// A runtime has no thread and no global beside it; there may be one or more on every thread.
 /// Dropping it drops every task, on this thread.
@@ -149,7 +149,7 @@ impl Runtime {
         let future = pin!(future);
         let mut root = BlockOn::new(future, Arc::clone(self.executor.shared()));
         loop {
-            let turn = self.go_round(None, Some(&mut root));
+            let turn = self.go_round(Until::Never, Some(&mut root));
             // Before an error: a value can be had once only, and an error that lasts comes again.
             if let Some(value) = root.take_value() {
                 return Ok(value);
@@ -175,7 +175,56 @@ impl Runtime {
     #[track_caller]
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
         let _running = Running::start(&self.executor);
-        self.go_round(timeout, None)
+        self.go_round(Until::after(timeout, || self.executor.reactor.now()), None)
+    }
+
+    /// Takes turns until `deadline`, by the [clock](Self::now) of the runtime, and returns then,
+    /// not before: for a game or a simulation, which gives its tasks what is left of each frame.
+    ///
+    /// It sleeps while there is nothing to do, and takes one turn if the deadline has passed. The
+    /// turn that is under way at the deadline is finished. Returns the sums of what all turns did,
+    /// and whether the last one left [`more`](Turn::more) to do.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = selkie::Runtime::new()?;
+    /// runtime.spawn(async { selkie::sleep(Duration::from_millis(2)).await }).detach();
+    ///
+    /// let end_of_frame = runtime.now() + Duration::from_millis(10);
+    /// let frame = runtime.run_until(end_of_frame)?;
+    /// assert!(runtime.now() >= end_of_frame);
+    /// assert_eq!((frame.timers, frame.polls), (1, 2));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn), and it is returned at once, before the deadline.
+    ///
+    /// # Panics
+    /// As [`turn`](Self::turn).
+    #[track_caller]
+    pub fn run_until(&self, deadline: Instant) -> io::Result<Turn> {
+        let _running = Running::start(&self.executor);
+        let (mut frame, mut now) = (Turn::default(), self.now());
+        loop {
+            frame.add(self.go_round(Until::At { deadline, now }, None)?);
+            now = self.now();
+            if now >= deadline {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// True while a turn or a `block_on` of this runtime is on the stack, where another one would
+    /// panic.
+    ///
+    /// For a callback of a foreign loop that a task may run, as that of a modal dialog: the
+    /// callback returns then without a turn. It should stop watching the runtime's descriptor
+    /// until the outer turn is over, or a loop that watches by level calls it again at once.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.executor.is_running()
     }
 
     /// Spawns a task, which is first polled in a turn.
@@ -199,6 +248,27 @@ impl Runtime {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.executor.reactor.next_deadline()
+    }
+
+    /// How long a foreign loop may sleep: not at all while a task can go on, else until the
+    /// [`next_deadline`](Self::next_deadline); `None` is for ever, as in
+    /// [`Selector::select`](crate::Selector::select).
+    ///
+    /// Ask before each sleep, and watch the [`descriptor`](Self::descriptor), which tells what comes
+    /// meanwhile. A loop that counts in milliseconds has to round up, or it spins for the last one.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        if self.has_ready_tasks() {
+            return Some(Duration::ZERO);
+        }
+        self.next_deadline().map(|deadline| deadline.saturating_duration_since(self.now()))
+    }
+
+    /// The time by the runtime's clock, which its deadlines count by: that of its back end,
+    /// usually the system's.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.executor.reactor.now()
     }
 
     /// True if a task can go on: a turn has something to do now.

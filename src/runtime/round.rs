@@ -4,12 +4,12 @@
 
 use std::io;
 use std::panic;
-use std::time::Duration;
 
 use super::Runtime;
 use super::root::Root;
 use super::turn::Turn;
 use crate::reactor::Woken;
+use crate::selector::Until;
 
 /// I/O operations that count as one more poll in a turn's bound.
 ///
@@ -23,7 +23,7 @@ impl Runtime {
     /// One go round the loop, which drives `root` too.
     pub(super) fn go_round(
         &self,
-        timeout: Option<Duration>,
+        until: Until,
         mut root: Option<&mut dyn Root>,
     ) -> io::Result<Turn> {
         let (executor, reactor) = (&self.executor, &self.executor.reactor);
@@ -35,8 +35,8 @@ impl Runtime {
             && !root_is_woken(&root)
             && inbox.fall_asleep()
             && !root_is_woken(&root);
-        let timeout = if may_block { timeout } else { Some(Duration::ZERO) };
-        let woken = reactor.turn(timeout, self.polls_per_turn);
+        let until = if may_block { until } else { Until::Now };
+        let woken = reactor.turn(until, self.polls_per_turn);
         inbox.wake_up();
         executor.accept_remote();
         let (polls, root_has_ended) = self.run_batch(&mut root);

@@ -21,4 +21,13 @@ impl Turn {
     pub fn is_idle(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Adds what a later turn did, and takes over whether that has left something to do.
+    pub(super) fn add(&mut self, later: Self) {
+        let Self { events, timers, polls, more } = later;
+        self.events += events;
+        self.timers += timers;
+        self.polls += polls;
+        self.more = more;
+    }
 }

@@ -6,6 +6,8 @@
 mod backends;
 #[path = "../util/child.rs"]
 mod child;
+#[path = "../util/cpu_time.rs"]
+mod cpu_time;
 #[path = "../util/liar/mod.rs"]
 mod liar;
 #[path = "../util/runtime.rs"]
@@ -24,6 +26,7 @@ mod driver;
 mod endings;
 #[cfg(not(miri))]
 mod fairness;
+mod frames;
 #[cfg(not(miri))]
 mod loops;
 #[cfg(not(miri))]
