@@ -4,6 +4,9 @@
 //! kernel is a type parameter: [`DefaultSelector`] takes the most efficient one at run time,
 //! [`EpollSelector`] and its kin name one, and [`Backend`] is a public trait.
 //!
+//! What a loop needs beside sockets is here too: [`Timers`] for its deadlines, and a [`channel()`]
+//! that other threads send into. `examples/select_chat.rs` has both, and Ctrl-C, in one loop.
+//!
 //! # What is not guaranteed
 //! - Readiness is a hint: an event may be spurious, and another thread may have taken the bytes.
 //!   Keep sources non-blocking, and take `WouldBlock` for an answer.
@@ -22,6 +25,8 @@
 // never lent mutably, so its descriptor is the one that was registered.
 
 mod backend;
+mod bell;
+mod channel;
 mod error;
 mod events;
 mod key;
@@ -46,11 +51,16 @@ pub use backend::{
 };
 #[cfg(target_os = "linux")]
 pub use backend::{EpollBackend, PollBackend, SelectBackend};
+#[cfg(feature = "signal")]
+pub(crate) use bell::Bell;
+pub use channel::{Receiver, SendError, Sender, TryRecvError, channel};
 pub use error::RegisterError;
 pub use events::{Events, Iter};
 pub use key::{Key, Mode, SelectorKey};
 pub use notifier::Notifier;
 pub use until::Until;
+
+pub use crate::timers::{TimerKey, Timers};
 
 use crate::interest::Interest;
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd, borrowed};

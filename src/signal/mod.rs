@@ -58,7 +58,6 @@
 
 // Layer 6. Invariant: nothing is lost between a handler and who waits, see `watch`.
 
-mod bell;
 mod disposition;
 mod number;
 mod watch;

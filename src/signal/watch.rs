@@ -6,8 +6,8 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::bell::Bell;
 use super::number::Signal;
+use crate::selector::Bell;
 use crate::sys::{AsFd, BorrowedFd};
 
 /// Which signals of a set came and were not taken yet.

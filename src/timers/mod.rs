@@ -1,4 +1,4 @@
-//! Layer 1: the timer queue, deadlines in and due values out.
+//! Layer 0: the timer queue, deadlines in and due values out.
 //! Is told `now`, makes no system call; knows no waker, no reactor, no clock.
 //!
 //! A 4-ary heap of (deadline, order of insertion, value), and a table that says where in the heap
@@ -30,6 +30,7 @@
 //! Values are moved, returned, and dropped only with the queue: no user code runs in here. Whoever
 //! gets one back lets go of the borrow of the queue before dropping or calling it.
 
+use std::fmt;
 use std::time::Instant;
 
 /// Children per entry: four touch less memory on the way down than two, and take fewer steps up.
@@ -41,13 +42,45 @@ const KEPT: usize = 64;
 /// The place of a slot that no timer uses.
 const VACANT: u32 = u32::MAX;
 
-/// Values waiting for their deadlines.
+/// Values waiting for their deadlines: the timers of an explicit loop.
 ///
-/// Deadlines are kept exactly, whatever the distance between them; the present is only what
-/// [`pop_due`](Self::pop_due) is told. Values should be small, since they move with their entries
-/// (32 bytes without the value).
-#[derive(Debug)]
-pub(crate) struct Timers<T> {
+/// It has no clock and makes no system call. The loop sleeps no longer than until
+/// [`next_deadline`](Self::next_deadline), and then takes out what is due by
+/// [`pop_due`](Self::pop_due), which it tells the time. It is the queue that the runtime keeps its
+/// own timers in: a timer that is armed and removed again costs little with a million outstanding,
+/// and leaves nothing behind.
+///
+/// ```
+/// use std::time::Duration;
+/// use selkie::selector::Timers;
+/// use selkie::{DefaultSelector, Events};
+///
+/// let mut selector = DefaultSelector::<std::net::TcpStream>::new()?;
+/// let mut timers = Timers::new();
+/// let start = selector.now();
+/// timers.insert(start + Duration::from_millis(2), "second");
+/// timers.insert(start + Duration::from_millis(1), "first");
+/// let late = timers.insert(start + Duration::from_secs(60), "late");
+/// assert_eq!(timers.remove(late), Some("late"));
+///
+/// let (mut events, mut order) = (Events::new(), Vec::new());
+/// while let Some(deadline) = timers.next_deadline() {
+///     let timeout = deadline.saturating_duration_since(selector.now());
+///     for (_key, _readiness) in selector.select(&mut events, Some(timeout))? {
+///         // Sources come first; what they do may remove timers that are about to be due.
+///     }
+///     let now = selector.now();
+///     while let Some(value) = timers.pop_due(now) {
+///         order.push(value);
+///     }
+/// }
+/// assert_eq!(order, ["first", "second"]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Deadlines are kept exactly, whatever the distance between them. Values should be small, since
+/// they move with their entries (32 bytes without the value).
+pub struct Timers<T> {
     /// A heap: the children of `i` are `ARITY * i + 1 ..= ARITY * i + ARITY`; and behind its
     /// first `ordered` entries those that have come since anybody asked for the first one.
     heap: Vec<Entry<T>>,
@@ -80,7 +113,7 @@ impl<T> Entry<T> {
 /// After the timer has been popped or removed the key is stale, and finds nothing. A key of
 /// another queue is not recognised as such; it may find an unrelated timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct TimerKey {
+pub struct TimerKey {
     slot: u32,
     serial: u64,
 }
@@ -88,7 +121,7 @@ pub(crate) struct TimerKey {
 impl<T> Timers<T> {
     /// An empty queue. Allocates nothing.
     #[must_use]
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
             heap: Vec::new(),
             ordered: 0,
@@ -105,7 +138,7 @@ impl<T> Timers<T> {
     ///
     /// # Panics
     /// If 2³² − 1 timers are outstanding.
-    pub(crate) fn insert(&mut self, deadline: Instant, value: T) -> TimerKey {
+    pub fn insert(&mut self, deadline: Instant, value: T) -> TimerKey {
         let slot = self.occupy_slot();
         let serial = self.next_serial;
         self.next_serial += 1; // never wraps: centuries at one per nanosecond
@@ -118,7 +151,7 @@ impl<T> Timers<T> {
     ///
     /// Nothing of the timer stays behind. O(1) for one that has just come; O(log n) for others,
     /// expected O(1) unless it is among the first.
-    pub(crate) fn remove(&mut self, key: TimerKey) -> Option<T> {
+    pub fn remove(&mut self, key: TimerKey) -> Option<T> {
         let place = self.find(key)?;
         if place < self.ordered && self.ordered < self.heap.len() {
             self.bring_into_order();
@@ -128,15 +161,17 @@ impl<T> Timers<T> {
     }
 
     /// The value of an outstanding timer; `None` if the key is stale. O(1).
-    pub(crate) fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
+    pub fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
         let place = self.find(key)?;
         Some(&mut self.heap[place].value)
     }
 
-    /// The earliest deadline exactly as it was given, or `None` if no timer is outstanding. O(1),
-    /// but for timers that have come since it was asked for.
+    /// The earliest deadline exactly as it was given, or `None` if no timer is outstanding.
+    ///
+    /// By `&mut`, since timers that have come since the last call join the order here. O(1) but for
+    /// those.
     #[must_use]
-    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+    pub fn next_deadline(&mut self) -> Option<Instant> {
         self.bring_into_order();
         self.heap.first().map(|entry| entry.deadline)
     }
@@ -145,25 +180,24 @@ impl<T> Timers<T> {
     ///
     /// Earlier deadlines come first, equal ones in the order in which they were armed. A loop over
     /// this does not end if its body arms timers that are due at the same `now`. O(log n).
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<T> {
+    pub fn pop_due(&mut self, now: Instant) -> Option<T> {
         (self.next_deadline()? <= now).then(|| self.take(0))
     }
 
     /// All values, in no particular order.
-    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+    pub fn into_values(self) -> impl Iterator<Item = T> {
         self.heap.into_iter().map(|entry| entry.value)
     }
 
     /// How many timers are outstanding.
     #[must_use]
-    #[cfg(any(test, selkie_fuzz))]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.heap.len()
     }
 
     /// Whether no timer is outstanding.
     #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }
 
@@ -269,6 +303,12 @@ impl<T> Timers<T> {
     fn record(&mut self, place: usize) {
         let slot = self.heap[place].slot;
         self.places[slot as usize] = place as u32;
+    }
+}
+
+impl<T> fmt::Debug for Timers<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timers").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,7 @@ mod util;
 mod aliases;
 mod bad_input;
 mod batch;
+mod channel;
 mod clock;
 mod closed_behind;
 mod descriptors;

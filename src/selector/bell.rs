@@ -1,4 +1,4 @@
-//! Layer 6: a descriptor that a signal handler makes readable.
+//! Layer 1: a descriptor that a thread or a signal handler makes readable.
 //! Invariant: no end of it blocks, and none is inherited by a program that is executed.
 
 use std::io;
@@ -10,8 +10,9 @@ type End = crate::sys::OwnedFd;
 #[cfg(not(target_os = "linux"))]
 type End = std::os::unix::net::UnixStream;
 
+/// Silent ─ring→ readable ─silence→ silent; by edge, each `ring` is an event.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     near: End,
     #[cfg(not(target_os = "linux"))]
     far: End,
@@ -20,7 +21,7 @@ pub(super) struct Bell {
 impl Bell {
     /// # Errors
     /// As `eventfd(2)`, or elsewhere as `socketpair(2)`.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         {
             use rustix::event::{EventfdFlags, eventfd};
@@ -36,8 +37,8 @@ impl Bell {
         }
     }
 
-    /// Makes the descriptor readable. For signal handlers: one write(2), which does not block.
-    pub(super) fn ring(&self) {
+    /// Makes the descriptor readable. For signal handlers too: one write(2), which does not block.
+    pub(crate) fn ring(&self) {
         #[cfg(target_os = "linux")]
         let far = &self.near;
         #[cfg(not(target_os = "linux"))]
@@ -47,7 +48,7 @@ impl Bell {
     }
 
     /// Makes it not readable, until it is rung again.
-    pub(super) fn silence(&self) {
+    pub(crate) fn silence(&self) {
         // Fails only if it is silent already. A full buffer may have been followed by more.
         let mut rung = [0; 512];
         while rustix::io::read(&self.near, &mut rung).is_ok_and(|len| len == rung.len()) {}
