@@ -7,6 +7,7 @@ pub(crate) use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 ///
 /// # Safety
 /// `fd` is open, and is not closed while the result, or a copy of it, is in use.
+#[inline]
 pub(crate) unsafe fn borrowed(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: `borrow_raw` needs an open descriptor that is not -1; the caller promises that.
     unsafe { BorrowedFd::borrow_raw(fd) }

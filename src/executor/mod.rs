@@ -135,10 +135,14 @@ impl Executor {
     /// Begins a round of all tasks that can go on by now, unless an earlier one is not over.
     pub(crate) fn begin_round(&self) {
         let mut round = self.round.borrow_mut();
-        if round.is_empty() {
-            self.reactor.count_round();
+        if !round.is_empty() {
+            return;
+        }
+        self.reactor.count_round();
+        let mut queue = self.queue.borrow_mut();
+        if !queue.is_empty() {
             give_back(&mut round);
-            mem::swap(&mut *round, &mut *self.queue.borrow_mut());
+            mem::swap(&mut *round, &mut *queue);
             round.reverse();
         }
     }

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 
 use super::{Async, transfer};
-use crate::reactor::{Direction, Received};
-use crate::sys::AsFd;
+use crate::reactor::{Direction, Kind, Received, Waiter};
+use crate::sys::{AsFd, BorrowedFd};
 
 impl<T> Async<T> {
     /// Reads by `op`, which is told the descriptor and what it is.
@@ -19,9 +19,22 @@ impl<T> Async<T> {
     fn poll_receive(
         &self,
         cx: &mut Context<'_>,
-        op: impl FnMut() -> io::Result<Received>,
+        mut op: impl FnMut(BorrowedFd<'_>, Kind) -> rustix::io::Result<Received>,
     ) -> Poll<io::Result<usize>> {
-        self.reactor.poll_read(&self.source.state, cx, op)
+        let (source, reactor) = (&self.source.state, &*self.reactor);
+        reactor.poll_read(source, cx, || op(source.descriptor(), source.kind()))
+    }
+
+    /// Writes by `op`, as [`poll_receive`](Self::poll_receive).
+    #[inline]
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(BorrowedFd<'_>, Kind) -> rustix::io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let (source, reactor) = (&self.source.state, &*self.reactor);
+        let op = || op(source.descriptor(), source.kind());
+        reactor.poll_io(source, Direction::Write, Waiter::Anonymous, cx, op)
     }
 
     /// As [`AsyncRead::poll_read`], into memory that need not be initialised: returns how many
@@ -36,9 +49,9 @@ impl<T> Async<T> {
         buf: &mut [MaybeUninit<u8>],
     ) -> Poll<io::Result<usize>> {
         let most = buf.len();
-        self.poll_receive(cx, || {
+        self.poll_receive(cx, |fd, kind| {
             let len_of = |(filled, _): (&mut [u8], &mut [MaybeUninit<u8>])| filled.len();
-            transfer::read_into(self.descriptor(), self.kind(), most, &mut *buf, len_of)
+            transfer::read_into(fd, kind, most, &mut *buf, len_of)
         })
     }
 }
@@ -50,7 +63,7 @@ impl<T: AsFd> AsyncRead for &Async<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, || transfer::read(self.descriptor(), self.kind(), buf))
+        self.poll_receive(cx, |fd, kind| transfer::read(fd, kind, buf))
     }
 
     fn poll_read_vectored(
@@ -58,7 +71,7 @@ impl<T: AsFd> AsyncRead for &Async<T> {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, || transfer::read_vectored(self.descriptor(), self.kind(), bufs))
+        self.poll_receive(cx, |fd, kind| transfer::read_vectored(fd, kind, bufs))
     }
 }
 
@@ -69,8 +82,7 @@ impl<T: AsFd> AsyncWrite for &Async<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let op = || transfer::write(self.descriptor(), self.kind(), buf);
-        self.poll_operation(Direction::Write, cx, op)
+        self.poll_send(cx, |fd, kind| transfer::write(fd, kind, buf))
     }
 
     fn poll_write_vectored(
@@ -78,8 +90,7 @@ impl<T: AsFd> AsyncWrite for &Async<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let op = || transfer::write_vectored(self.descriptor(), self.kind(), bufs);
-        self.poll_operation(Direction::Write, cx, op)
+        self.poll_send(cx, |fd, kind| transfer::write_vectored(fd, kind, bufs))
     }
 
     /// Ready at once: nothing is kept back here.

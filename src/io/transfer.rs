@@ -2,7 +2,7 @@
 //! Invariant: a socket is never waited for and never raises SIGPIPE, whatever its mode; a short
 //! read counts as such for streams of bytes only, where it ended for want of bytes.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{IoSlice, IoSliceMut};
 
 use rustix::buffer::Buffer;
 use rustix::net::{
@@ -18,13 +18,14 @@ use crate::sys::BorrowedFd;
 const MOST_BUFFERS: usize = 1024;
 
 /// Where a read of `len` bytes ended, of a stream that had room for `most`.
+#[inline]
 fn cut(len: usize, most: usize) -> Cut {
     if (1..most).contains(&len) { Cut::Short } else { Cut::Elsewhere }
 }
 
 /// Reads into `buf`.
 #[inline]
-pub(super) fn read(fd: BorrowedFd<'_>, kind: Kind, buf: &mut [u8]) -> io::Result<Received> {
+pub(super) fn read(fd: BorrowedFd<'_>, kind: Kind, buf: &mut [u8]) -> rustix::io::Result<Received> {
     let most = buf.len();
     match kind {
         Kind::Tcp => {
@@ -48,7 +49,7 @@ pub(super) fn read_into<B: Buffer<u8>>(
     most: usize,
     buf: B,
     len_of: impl FnOnce(B::Output) -> usize,
-) -> io::Result<Received> {
+) -> rustix::io::Result<Received> {
     if !kind.is_socket() {
         let len = len_of(rustix::io::read(fd, buf)?);
         return Ok(Received { len, cut: Cut::Elsewhere });
@@ -63,7 +64,7 @@ pub(super) fn read_vectored(
     fd: BorrowedFd<'_>,
     kind: Kind,
     bufs: &mut [IoSliceMut<'_>],
-) -> io::Result<Received> {
+) -> rustix::io::Result<Received> {
     let count = bufs.len().min(MOST_BUFFERS);
     let bufs = &mut bufs[..count];
     if !kind.is_socket() {
@@ -84,7 +85,7 @@ fn receive_message(
     kind: Kind,
     bufs: &mut [IoSliceMut<'_>],
     most: usize,
-) -> io::Result<Received> {
+) -> rustix::io::Result<Received> {
     let mut nothing = RecvAncillaryBuffer::default();
     let RecvMsg { bytes: len, flags, .. } = recvmsg(fd, bufs, &mut nothing, RecvFlags::DONTWAIT)?;
     let is_stream = matches!(kind, Kind::Tcp | Kind::UnixStream);
@@ -97,7 +98,7 @@ fn receive_message(
 
 /// Writes `buf`.
 #[inline]
-pub(super) fn write(fd: BorrowedFd<'_>, kind: Kind, buf: &[u8]) -> io::Result<usize> {
+pub(super) fn write(fd: BorrowedFd<'_>, kind: Kind, buf: &[u8]) -> rustix::io::Result<usize> {
     Ok(if kind.is_socket() {
         send(fd, buf, SendFlags::DONTWAIT | NO_SIGNAL)?
     } else {
@@ -110,7 +111,7 @@ pub(super) fn write_vectored(
     fd: BorrowedFd<'_>,
     kind: Kind,
     bufs: &[IoSlice<'_>],
-) -> io::Result<usize> {
+) -> rustix::io::Result<usize> {
     let bufs = &bufs[..bufs.len().min(MOST_BUFFERS)];
     Ok(if kind.is_socket() {
         let flags = SendFlags::DONTWAIT | NO_SIGNAL;

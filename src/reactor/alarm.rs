@@ -14,13 +14,11 @@ use rustix::time::{
 
 use super::source::{Source, SourceSelector};
 use crate::interest::Interest;
-use crate::selector::Key;
 use crate::sys::{AsRawFd, OwnedFd};
 
 /// A `timerfd(2)`, registered by level in the reactor's selector.
 pub(super) struct Alarm {
     timer: Rc<Source<OwnedFd>>,
-    key: Key,
     deadline: Cell<Option<Instant>>,
 }
 
@@ -29,13 +27,13 @@ impl Alarm {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         let timer = Rc::new(Source::new(timer.as_raw_fd(), false, timer));
-        let key = selector.register(Rc::clone(&timer) as Rc<Source>, Interest::READ, ())?;
-        Ok(Self { timer, key, deadline: Cell::new(None) })
+        selector.register(Rc::clone(&timer) as Rc<Source>, Interest::READ, ())?;
+        Ok(Self { timer, deadline: Cell::new(None) })
     }
 
-    /// The registration.
-    pub(super) fn key(&self) -> Key {
-        self.key
+    /// True, once, if it has rung.
+    pub(super) fn take_event(&self) -> bool {
+        self.timer.state.take_event()
     }
 
     /// Rings at `deadline`, at once if it has passed, and no more for an older one.

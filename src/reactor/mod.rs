@@ -52,6 +52,7 @@ pub(crate) struct Reactor {
     events: RefCell<Events>,
     timers: RefCell<Timers<Waker>>,
     alarm: RefCell<Option<Alarm>>,
+    has_alarm: bool,
     /// Scratch: the wakers of this turn.
     due: Cell<Vec<Waker>>,
     /// Scratch: the oneshots that have fired in this turn.
@@ -105,6 +106,7 @@ impl Reactor {
             selector: RefCell::new(selector),
             events: RefCell::new(event_capacity.map_or_else(Events::new, Events::with_capacity)),
             timers: RefCell::new(Timers::new()),
+            has_alarm: alarm.is_some(),
             alarm: RefCell::new(alarm),
             due: Cell::default(),
             fired: Cell::default(),

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Instant;
 
 use super::source::SourceSelector;
-use crate::selector::Key;
 
 /// Cannot be made.
 pub(super) enum Alarm {}
@@ -17,7 +16,7 @@ impl Alarm {
         ))
     }
 
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn take_event(&self) -> bool {
         match *self {}
     }
 

@@ -76,7 +76,12 @@ impl Reactor {
     ///
     /// # Errors
     /// As `timerfd_settime(2)`.
+    #[inline]
     pub(crate) fn set_alarm(&self) -> io::Result<()> {
+        if self.has_alarm { self.set_alarm_that_is_there() } else { Ok(()) }
+    }
+
+    fn set_alarm_that_is_there(&self) -> io::Result<()> {
         match &*self.alarm.borrow() {
             Some(alarm) => alarm.set(self.next_deadline(), || self.now()),
             None => Ok(()),

@@ -6,6 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::Waker;
 
+use super::alarm::Alarm;
 use super::source::SourceSelector;
 use super::waiter::wake_all;
 use super::{Arming, Reactor};
@@ -49,26 +50,40 @@ impl Reactor {
     }
 
     fn collect_events(&self, until: Until, due: &mut Vec<Waker>) -> io::Result<usize> {
+        if self.arming.get() == Arming::FollowsWaiters {
+            return self.collect_oneshots(until, due);
+        }
+        let mut count = 0;
+        let mut selector = self.selector.borrow_mut();
+        let events = &mut self.events.borrow_mut();
+        let selected = selector.select_each_until(events, until, |_, source, (), readiness| {
+            count += 1;
+            source.state.deliver(readiness, due);
+        });
+        selected.map(|()| count - self.count_alarm())
+    }
+
+    /// As `collect_events`, where what has fired has to be armed again.
+    fn collect_oneshots(&self, until: Until, due: &mut Vec<Waker>) -> io::Result<usize> {
         let mut count = 0;
         let mut fired = self.fired.take();
-        let follows_waiters = self.arming.get() == Arming::FollowsWaiters;
-        let alarm = self.alarm.borrow().as_ref().map(|alarm| alarm.key());
         let mut selector = self.selector.borrow_mut();
         let events = &mut self.events.borrow_mut();
         let selected = selector.select_each_until(events, until, |key, source, (), readiness| {
-            // Of the alarm, to have been woken is all that is wanted.
-            if alarm == Some(key) {
-                return;
-            }
             count += 1;
             source.state.deliver(readiness, due);
-            if follows_waiters {
-                fired.push(key);
-            }
+            fired.push(key);
         });
         fired.drain(..).for_each(|key| arm_again(&mut selector, key, due));
         self.fired.set(fired);
-        selected.map(|()| count)
+        selected.map(|()| count - self.count_alarm())
+    }
+
+    /// One if the alarm has rung: that is no event of a source.
+    #[inline]
+    fn count_alarm(&self) -> usize {
+        let rung = || self.alarm.borrow().as_ref().is_some_and(Alarm::take_event);
+        usize::from(self.has_alarm && rung())
     }
 
     /// Takes the timers that are due, in the order of their deadlines.

@@ -45,6 +45,18 @@ impl Waiters {
         is_some || self.crowd.get().is_some_and(|crowd| crowd.borrow().is_waiting())
     }
 
+    /// True if nobody waits, or keeps a place.
+    #[inline]
+    pub(super) fn are_free(&self) -> bool {
+        self.is_first_free() && self.crowd.get().is_none()
+    }
+
+    /// True if nobody has the first place.
+    #[inline]
+    pub(super) fn is_first_free(&self) -> bool {
+        self.first_is.get() == First::Nobodys
+    }
+
     /// True if `waiter` waits already, with a waker that wakes the same task.
     #[inline]
     pub(super) fn has(&self, waiter: &Waiter<'_>, waker: &Waker) -> bool {
@@ -66,15 +78,16 @@ impl Waiters {
     /// Adds a waiter, or gives the one that is there another waker. `round` is the executor's.
     #[inline]
     pub(super) fn put(&self, waiter: &mut Waiter<'_>, waker: Waker, round: u64) -> Moved {
-        if self.first_is.get() == First::Nobodys && self.crowd.get().is_none() {
+        if self.are_free() {
             self.take_first_place(waiter, waker);
             return Moved::default();
         }
         self.put_among_others(waiter, waker, round)
     }
 
+    /// Adds a waiter where the first place is nobody's.
     #[inline]
-    fn take_first_place(&self, waiter: &mut Waiter<'_>, waker: Waker) {
+    pub(super) fn take_first_place(&self, waiter: &mut Waiter<'_>, waker: Waker) {
         self.first_is.set(match waiter {
             Waiter::Named(id) => {
                 **id = Some(FIRST);

@@ -5,6 +5,8 @@
 use std::io;
 use std::task::{Context, Poll, Waker, ready};
 
+use rustix::io::Errno;
+
 use super::Reactor;
 use super::source::{Direction, Side, State, Tick};
 use super::waiter::Waiter;
@@ -24,52 +26,84 @@ pub(crate) enum Cut {
     Elsewhere,
 }
 
+/// An error of an attempt. An [`Errno`] costs less to look at than an [`io::Error`]: 30 of 600
+/// instructions of a message.
+pub(crate) trait Refusal: Into<io::Error> {
+    fn would_block(&self) -> bool;
+    fn is_interrupted(&self) -> bool;
+}
+
+impl Refusal for Errno {
+    #[inline]
+    fn would_block(&self) -> bool {
+        *self == Self::WOULDBLOCK || *self == Self::AGAIN
+    }
+
+    #[inline]
+    fn is_interrupted(&self) -> bool {
+        *self == Self::INTR
+    }
+}
+
+impl Refusal for io::Error {
+    #[inline]
+    fn would_block(&self) -> bool {
+        self.kind() == io::ErrorKind::WouldBlock
+    }
+
+    #[inline]
+    fn is_interrupted(&self) -> bool {
+        self.kind() == io::ErrorKind::Interrupted
+    }
+}
+
 /// What came of an attempt to wait.
 enum Looked {
     Waits,
-    /// It became ready meanwhile.
+    /// It became ready meanwhile, or others came: look again.
     IsReady,
 }
 
 impl Reactor {
     /// Tries `op` as long as it is worth it, and else waits.
     #[inline]
-    pub(crate) fn poll_io<R>(
+    pub(crate) fn poll_io<R, E: Refusal>(
         &self,
         source: &State,
         direction: Direction,
         waiter: Waiter<'_>,
         cx: &mut Context<'_>,
-        mut op: impl FnMut() -> io::Result<R>,
+        mut op: impl FnMut() -> Result<R, E>,
     ) -> Poll<io::Result<R>> {
         self.poll_attempts(source, direction, waiter, cx, |_| op())
     }
 
     /// As `poll_io`, for a stream: a short read may tell that there is nothing more.
     #[inline]
-    pub(crate) fn poll_read(
+    pub(crate) fn poll_read<E: Refusal>(
         &self,
         source: &State,
         cx: &mut Context<'_>,
-        mut op: impl FnMut() -> io::Result<Received>,
+        mut op: impl FnMut() -> Result<Received, E>,
     ) -> Poll<io::Result<usize>> {
         self.poll_attempts(source, Direction::Read, Waiter::Anonymous, cx, |seen| {
-            let Received { len, cut } = op()?;
-            if cut == Cut::Short && source.short_read_drains() {
-                source.clear(Direction::Read, seen);
-            }
-            Ok(len)
+            op().map(|Received { len, cut }| {
+                if cut == Cut::Short && source.short_read_drains() {
+                    source.clear(Direction::Read, seen);
+                }
+                len
+            })
         })
     }
 
     #[inline]
-    fn poll_attempts<R>(
+    fn poll_attempts<R, E: Refusal>(
         &self,
         source: &State,
         direction: Direction,
         mut waiter: Waiter<'_>,
         cx: &mut Context<'_>,
-        mut op: impl FnMut(Tick) -> io::Result<R>,
+        mut op: impl FnMut(Tick) -> Result<R, E>,
     ) -> Poll<io::Result<R>> {
         let side = source.side(direction);
         let budget = self.budget();
@@ -83,16 +117,16 @@ impl Reactor {
             };
             ready!(budget.poll_proceed(&side.stamp, cx));
             match op(seen) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(error) if error.would_block() => {
                     source.clear(direction, seen);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.is_interrupted() => {}
                 result => {
                     budget.spend();
                     if matches!(waiter, Waiter::Anonymous) {
                         side.waiters.serve(cx.waker());
                     }
-                    return Poll::Ready(result);
+                    return Poll::Ready(result.map_err(Into::into));
                 }
             }
         }
@@ -102,7 +136,8 @@ impl Reactor {
     ///
     /// # Errors
     /// If the runtime is gone, or the system refuses to watch.
-    #[inline]
+    // Always inlined: called, it costs 28 of 520 instructions of a message.
+    #[inline(always)]
     fn wait(
         &self,
         source: &State,
@@ -110,8 +145,28 @@ impl Reactor {
         waiter: &mut Waiter<'_>,
         waker: &Waker,
     ) -> io::Result<Looked> {
+        if !side.waiters.are_free() {
+            return self.wait_among_others(source, side, waiter, waker);
+        }
+        // Perhaps user code, which may even take a turn.
+        let waker = waker.clone();
+        if side.ready.get() || !side.waiters.is_first_free() {
+            return Ok(Looked::IsReady);
+        }
+        side.waiters.take_first_place(waiter, waker);
+        self.watch(source)?;
+        Ok(Looked::Waits)
+    }
+
+    #[cold]
+    fn wait_among_others(
+        &self,
+        source: &State,
+        side: &Side,
+        waiter: &mut Waiter<'_>,
+        waker: &Waker,
+    ) -> io::Result<Looked> {
         if !side.waiters.has(waiter, waker) {
-            // Perhaps user code, which may even take a turn.
             let waker = waker.clone();
             if side.ready.get() {
                 return Ok(Looked::IsReady);

@@ -31,10 +31,7 @@ impl Runtime {
         let root_is_woken =
             |root: &Option<&mut dyn Root>| root.as_ref().is_some_and(|r| r.is_woken());
         executor.accept_remote();
-        let may_block = !executor.has_ready_tasks()
-            && !root_is_woken(&root)
-            && inbox.fall_asleep()
-            && !root_is_woken(&root);
+        let may_block = !executor.has_ready_tasks() && inbox.fall_asleep() && !root_is_woken(&root);
         let until = if may_block { until } else { Until::Now };
         let woken = reactor.turn(until, self.polls_per_turn);
         inbox.wake_up();
