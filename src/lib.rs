@@ -10,6 +10,7 @@ mod executor;
 pub mod guide;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+pub mod inspect;
 mod interest;
 pub mod io;
 pub mod net;
@@ -34,7 +35,7 @@ pub use interest::{Interest, Readiness};
 pub use io::Async;
 pub use runtime::{
     Builder, ConsumeBudget, Remote, Runtime, Turn, UnobservedPanic, YieldNow, block_on,
-    consume_budget, local, setting, spawn, try_block_on, yield_now,
+    consume_budget, local, setting, spawn, spawn_named, try_block_on, yield_now,
 };
 pub use selector::{
     DefaultSelector, Events, Key, Mode, Notifier, PollingSelector, RegisterError, Selector,

@@ -2,21 +2,17 @@
 //! Invariant: no code of a user runs under the lock.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use async_task::FallibleTask;
-
 use super::ended::Ended;
-use super::shared::Origin;
-
-/// async-task's handle on a task of ours.
-pub(super) type Inner<T> = FallibleTask<Ended<T>, Origin>;
+use super::handle::{Inner, Who};
 
 /// A task that its owner and [`AbortHandle`]s share.
-pub(super) struct Abortable<T>(Mutex<Held<T>>);
+pub(super) struct Abortable<T> {
+    who: Who,
+    held: Mutex<Held<T>>,
+}
 
 struct Held<T> {
     /// `None`: it is being polled, has given its value, or is cancelled.
@@ -45,11 +41,16 @@ impl<T> Drop for Held<T> {
 
 impl<T> Abortable<T> {
     pub(super) fn new(task: Inner<T>) -> Self {
-        Self(Mutex::new(Held { task: Some(task), fate: Fate::Cancelled }))
+        let who = task.who();
+        Self { who, held: Mutex::new(Held { task: Some(task), fate: Fate::Cancelled }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn who(&self) -> Who {
+        self.who
     }
 
     pub(super) fn take(&self) -> Option<Inner<T>> {
@@ -80,7 +81,7 @@ impl<T> Abortable<T> {
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Ended<T>>> {
         // Out of the lock: to poll it clones a waker.
         let Some(mut task) = self.take() else { return Poll::Ready(None) };
-        let polled = Pin::new(&mut task).poll(cx);
+        let polled = task.poll(cx);
         if polled.is_pending() {
             let mut held = self.lock();
             if held.fate == Fate::Aborted {

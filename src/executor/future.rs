@@ -4,7 +4,6 @@
 
 use std::future::Future;
 use std::mem;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,8 +11,10 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::ended::{Ended, watch};
-use super::shared::{Runnable, Shared};
-use super::table::TaskId;
+use super::handle::Inner;
+use super::id::Name;
+use super::origin::OriginRef;
+use super::shared::{Origin, Runnable};
 use super::task::Task;
 use super::{Executor, Listed, Spawning, current};
 use crate::panics::catch;
@@ -22,14 +23,15 @@ use crate::panics::catch;
 ///
 /// `future` may be `!Send`: on another thread than the executor's own, only a future that is
 /// still `Send`, because it was not polled yet, may be passed in.
-#[track_caller]
-pub(crate) fn spawn<F>(shared: &Arc<Shared>, future: F) -> (Runnable, Task<F::Output>)
+pub(crate) fn spawn<F>(origin: Origin, future: F) -> (Runnable, Task<F::Output>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let origin = shared.origin();
-    let future = TaskFuture { future: Some(future), listed: None, id: origin.id };
+    let future = |origin: &Origin| {
+        let origin = OriginRef::new(origin);
+        TaskFuture { future: Some(future), listed: None, origin }
+    };
     // A schedule function that captures nothing spares async-task a reference count on each wake;
     // the metadata is where the executor is found instead.
     let builder = async_task::Builder::new().metadata(origin);
@@ -43,8 +45,9 @@ where
     // Who could break it: a caller that sends the `Runnable` elsewhere (`Remote::spawn` does,
     // before the first poll, when the future is a `Send` closure), and code that runs or drops
     // what it finds in the inbox.
-    let (runnable, task) = unsafe { builder.spawn_unchecked(|_| future, schedule) };
-    (runnable, Task::new(task.fallible(), Location::caller()))
+    let (runnable, task) = unsafe { builder.spawn_unchecked(future, schedule) };
+    let task = Task::new(Inner::new(&runnable, task));
+    (runnable, task)
 }
 
 /// Puts a task that can go on into the queue: within a turn without lock or system call, else by
@@ -75,12 +78,13 @@ fn send(runnable: Runnable) {
 impl Executor {
     /// Spawns a task on this executor's own thread; it is polled when its turn comes.
     #[track_caller]
-    pub(crate) fn spawn<F>(&self, future: F) -> Task<F::Output>
+    pub(crate) fn spawn<F>(&self, name: Option<Name>, future: F) -> Task<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (runnable, task) = spawn(&self.shared, future);
+        let origin = self.shared.origin(Some(self.recently()), name);
+        let (runnable, task) = spawn(origin, future);
         if self.spawning.get() == Spawning::Leaks {
             mem::forget(runnable);
             return task;
@@ -101,7 +105,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         listed: Option<Listed>,
-        id: TaskId,
+        origin: OriginRef,
     }
 
     impl<F> PinnedDrop for TaskFuture<F> {
@@ -127,7 +131,7 @@ impl<F: Future> Future for TaskFuture<F> {
                 this.future.set(None);
             } else if this.listed.is_none() {
                 let waker = cx.waker().clone();
-                *this.listed = current::get().map(|executor| executor.list(*this.id, waker));
+                *this.listed = current::get().map(|executor| executor.list(*this.origin, waker));
             }
             polled
         });

@@ -132,6 +132,11 @@ impl<T> Inbox<T> {
         mem::swap(&mut contents.items, taken);
     }
 
+    /// Looks at all items. `f` does not call user code, nor this inbox.
+    pub(crate) fn each(&self, f: impl FnMut(&T)) {
+        self.lock().items.iter().for_each(f);
+    }
+
     /// Refuses new items from now on.
     pub(crate) fn close_to_new(&self) {
         self.lock().admits = Admits::Known;

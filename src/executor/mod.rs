@@ -5,12 +5,21 @@
 //! wakers are. That is what the crate's one promise to async-task rests on, see [`spawn()`].
 
 mod abort;
+mod counters;
 pub(crate) mod current;
 mod ended;
 mod future;
+mod handle;
+mod id;
 mod inbox;
 mod locals;
+mod noted;
+mod notes;
+mod origin;
+mod panic_log;
+mod seen;
 mod shared;
+mod sights;
 mod table;
 mod task;
 
@@ -27,12 +36,21 @@ use crate::sync;
 pub use self::abort::AbortHandle;
 pub use self::ended::{Panic, TaskError};
 pub(crate) use self::future::spawn;
+pub(crate) use self::id::Name;
+pub use self::id::TaskId;
 pub(crate) use self::inbox::Inbox;
 pub(crate) use self::locals::{Locals, Settings};
-pub(crate) use self::shared::{PanicLog, Runnable, Shared};
+pub(crate) use self::noted::Noted;
+pub(crate) use self::panic_log::PanicLog;
+pub use self::seen::TaskState;
+pub(crate) use self::seen::{Shown, Sight};
+pub(crate) use self::shared::{Origin, Runnable, Shared};
+pub(crate) use self::sights::Rooted;
 pub use self::task::{Outcome, Task};
 
-use self::table::{Table, TaskId, give_back};
+use self::origin::OriginRef;
+use self::sights::Sights;
+use self::table::{Table, give_back};
 
 /// How long an executor that ends waits for tasks that other threads are about to hand back. A
 /// thread that is stopped, or was lost in a fork, never does: its task is leaked then.
@@ -58,8 +76,15 @@ pub(crate) struct Executor {
     /// Scratch: what the inbox had.
     arrived: Cell<Vec<Runnable>>,
     /// One waker of each task that waits, to reach it when the executor ends.
-    waiting: RefCell<Table<Waker>>,
+    waiting: RefCell<Table<Sleeper>>,
     spawning: Cell<Spawning>,
+    sights: Sights,
+}
+
+/// A task that has begun to wait, and has not ended.
+struct Sleeper {
+    waker: Waker,
+    origin: OriginRef,
 }
 
 /// What becomes of a task that is spawned. Queues ─close→ QueuesToDrop ─close→ Leaks
@@ -79,13 +104,14 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let waker = self.executor.waiting.borrow_mut().remove(self.id);
-        drop(waker);
+        let sleeper = self.executor.waiting.borrow_mut().remove(self.id);
+        drop(sleeper);
     }
 }
 
 impl Executor {
     pub(crate) fn new(shared: Shared, reactor: Reactor, settings: Settings) -> Self {
+        let sights = Sights::new(reactor.now());
         Self {
             shared: Arc::new(shared),
             reactor: Rc::new(reactor),
@@ -95,6 +121,7 @@ impl Executor {
             arrived: Cell::default(),
             waiting: RefCell::default(),
             spawning: Cell::new(Spawning::Queues),
+            sights,
         }
     }
 
@@ -115,8 +142,12 @@ impl Executor {
     }
 
     /// Remembers a task that waits.
-    fn list(self: Rc<Self>, id: TaskId, waker: Waker) -> Listed {
-        self.waiting.borrow_mut().insert(id, waker);
+    fn list(self: Rc<Self>, origin: OriginRef, waker: Waker) -> Listed {
+        // SAFETY: its future, of which `Listed` becomes a part, is being polled.
+        let known = unsafe { origin.get() };
+        known.set_spawned(|| self.recently());
+        let id = known.id;
+        self.waiting.borrow_mut().insert(id, Sleeper { waker, origin });
         Listed { executor: self, id }
     }
 
@@ -126,6 +157,7 @@ impl Executor {
         if self.shared.inbox.has_items() {
             let mut arrived = self.arrived.take();
             self.shared.inbox.take_into(&mut arrived);
+            self.counters().remote.add(arrived.len());
             self.queue.borrow_mut().append(&mut arrived);
             give_back(&mut arrived);
             self.arrived.set(arrived);
@@ -170,15 +202,16 @@ impl Executor {
         }
     }
 
-    /// Drops the futures of all tasks, on this thread. `polling` is how many of them are being
-    /// polled now: none, or one that ends the process, and is not waited for. A task that another
-    /// thread does not hand back in time is leaked.
+    /// Drops the futures of all tasks but of those that the caller is `polling`, which never end:
+    /// a turn borrows its runtime, so the process is exiting. What another thread holds on to is
+    /// leaked.
     pub(crate) fn close(&self, polling: usize) {
         self.spawning.set(Spawning::QueuesToDrop);
         self.shared.inbox.close_to_new();
         let (mut patience, mut generations) = (PATIENCE, 0);
         loop {
-            let wakers: Vec<_> = self.waiting.borrow().values().cloned().collect();
+            let wakers: Vec<_> =
+                self.waiting.borrow().values().map(|sleeper| sleeper.waker.clone()).collect();
             wakers.into_iter().for_each(Waker::wake);
             self.accept_remote();
             self.begin_round();

@@ -1,22 +1,17 @@
-//! Layer 3: the part of an executor that other threads reach.
-//! Invariant: all of it is `Send` and `Sync`; no code of a user runs under a lock.
+//! Layer 3: the part of an executor that other threads reach, and what each task knows of it and
+//! of itself: it lives beside the task's future, as async-task's metadata.
+//! Invariant: all of it is `Send` and `Sync`.
 
+use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError};
 
+use super::id::{Name, TaskId};
 use super::inbox::Inbox;
-use super::table::TaskId;
-use crate::panics::{Payload, discard};
-use crate::sync::Mutex;
+use super::panic_log::PanicLog;
 
 /// A task that can go on. It knows the executor that it belongs to.
 pub(crate) type Runnable = async_task::Runnable<Origin>;
-
-/// Where a task comes from.
-pub(crate) struct Origin {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) id: TaskId,
-}
 
 /// What an executor shares with the wakers and handles of its tasks, wherever they are.
 pub(crate) struct Shared {
@@ -28,55 +23,87 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(inbox: Inbox<Runnable>, panics: PanicLog) -> Self {
-        Self { inbox, panics, next_task: AtomicU64::new(0) }
+        Self { inbox, panics, next_task: AtomicU64::new(1) }
     }
 
-    /// The origin of a task that is spawned here.
-    pub(super) fn origin(self: &Arc<Self>) -> Origin {
-        Origin { shared: Arc::clone(self), id: TaskId(self.next_task.fetch_add(1, Relaxed)) }
+    /// The origin of a task that is spawned here, at the time `spawned`, if that is known.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn origin(self: &Arc<Self>, spawned: Option<u64>, name: Option<Name>) -> Origin {
+        let id = TaskId(self.next_task.fetch_add(1, Relaxed));
+        Origin::new(Arc::clone(self), id, Location::caller(), spawned, name)
+    }
+
+    /// That of the future of a `block_on`.
+    #[track_caller]
+    pub(crate) fn root_origin(self: &Arc<Self>, spawned: u64) -> Origin {
+        let (shared, id) = (Arc::clone(self), TaskId::ROOT);
+        Origin::new(shared, id, Location::caller(), Some(spawned), None)
+    }
+
+    /// How many tasks have been spawned.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.next_task.load(Relaxed) - 1
     }
 }
 
-/// Where the panics go that nobody awaits.
-#[derive(Default)]
-pub(crate) struct PanicLog {
-    keeps: bool,
-    first: Mutex<Option<Payload>>,
+/// Where a task comes from.
+pub(crate) struct Origin {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: TaskId,
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// In nanoseconds since the executor was made, by the clock of its back end; [`UNKNOWN`] for
+    /// what other threads spawn, until its first wait.
+    spawned: AtomicU64,
+    /// The number of the task that awaits this one, or [`UNKNOWN`].
+    awaited_by: AtomicU64,
+    /// Boxed, since most tasks have none.
+    name: Option<Box<Name>>,
 }
 
-impl PanicLog {
-    /// A log that `keeps` the first panic for the runtime to go on with, or none.
-    pub(crate) fn new(keeps: bool) -> Self {
-        Self { keeps, first: Mutex::new(None) }
+const UNKNOWN: u64 = u64::MAX;
+
+impl Origin {
+    #[inline]
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        id: TaskId,
+        spawned_at: &'static Location<'static>,
+        spawned: Option<u64>,
+        name: Option<Name>,
+    ) -> Self {
+        Self {
+            shared,
+            id,
+            spawned_at,
+            spawned: AtomicU64::new(spawned.unwrap_or(UNKNOWN)),
+            awaited_by: AtomicU64::new(UNKNOWN),
+            name: name.map(Box::new),
+        }
     }
 
-    /// True if this is a panic for the runtime to go on with.
-    pub(super) fn report(&self, payload: Payload) -> bool {
-        let unused = self.keep(payload);
-        let is_kept = unused.is_none();
-        // Outside the lock: a payload is user code.
-        unused.into_iter().for_each(discard);
-        is_kept
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.name.as_deref()
     }
 
-    /// Keeps a payload, or hands it back.
-    fn keep(&self, payload: Payload) -> Option<Payload> {
-        if !self.keeps {
-            return Some(payload);
-        }
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_some() {
-            return Some(payload);
-        }
-        *first = Some(payload);
-        None
+    /// When it was spawned, in nanoseconds since the executor was made.
+    pub(crate) fn spawned(&self) -> Option<u64> {
+        Some(self.spawned.load(Relaxed)).filter(|spawned| *spawned != UNKNOWN)
     }
 
-    /// Takes the panic that was kept.
-    pub(crate) fn take(&self) -> Option<Payload> {
-        if !self.keeps {
-            return None;
+    /// Sets that, if it is not known.
+    pub(super) fn set_spawned(&self, now: impl FnOnce() -> u64) {
+        if self.spawned().is_none() {
+            self.spawned.store(now(), Relaxed);
         }
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The task that has awaited this one, and has not got its value.
+    pub(crate) fn awaited_by(&self) -> Option<TaskId> {
+        Some(self.awaited_by.load(Relaxed)).filter(|by| *by != UNKNOWN).map(TaskId)
+    }
+
+    pub(super) fn set_awaited_by(&self, by: Option<TaskId>) {
+        self.awaited_by.store(by.map_or(UNKNOWN, |by| by.0), Relaxed);
     }
 }

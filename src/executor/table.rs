@@ -5,12 +5,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::id::TaskId;
+
 /// Room, in tasks, that is never given back: a small table should not talk to the allocator.
 const KEPT: usize = 64;
-
-/// Names a task of one executor, for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct TaskId(pub(crate) u64);
 
 /// Spreads numbers that are given one after the other.
 #[derive(Default)]
@@ -47,6 +45,10 @@ impl<V> Table<V> {
 
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.values()
+    }
+
+    pub(super) fn get(&self, id: TaskId) -> Option<&V> {
+        self.0.get(&id)
     }
 
     pub(super) fn insert(&mut self, id: TaskId, value: V) {

@@ -3,15 +3,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{self, Location};
+use std::panic;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 
-use super::abort::{AbortHandle, Abortable, Inner};
+use super::abort::{AbortHandle, Abortable};
 use super::ended::{Ended, Panic, TaskError};
+use super::handle::{Inner, Who};
+use super::id::TaskId;
 use crate::panics::Payload;
 
 /// A spawned task.
@@ -34,7 +36,6 @@ use crate::panics::Payload;
 #[must_use = "a task that is dropped is cancelled; await it, or let it go with .detach()"]
 pub struct Task<T> {
     handle: Handle<T>,
-    spawned_at: &'static Location<'static>,
 }
 
 enum Handle<T> {
@@ -42,16 +43,32 @@ enum Handle<T> {
     /// There is an [`AbortHandle`], too.
     Shared(Arc<Abortable<T>>),
     /// The task has ended and its value was taken, or it was detached.
-    Done,
+    Done(Who),
 }
 
 impl<T> Task<T> {
-    pub(super) fn new(task: Inner<T>, spawned_at: &'static Location<'static>) -> Self {
-        Self { handle: Handle::Own(task), spawned_at }
+    #[inline]
+    pub(super) fn new(task: Inner<T>) -> Self {
+        Self { handle: Handle::Own(task) }
+    }
+
+    fn who(&self) -> Who {
+        match &self.handle {
+            Handle::Own(task) => task.who(),
+            Handle::Shared(task) => task.who(),
+            Handle::Done(who) => *who,
+        }
     }
 
     fn take(&mut self) -> Handle<T> {
-        std::mem::replace(&mut self.handle, Handle::Done)
+        let done = Handle::Done(self.who());
+        std::mem::replace(&mut self.handle, done)
+    }
+
+    /// The name that the task has in the [table of tasks](crate::inspect).
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.who().id
     }
 
     /// Lets the task run to its end by itself; its value is dropped.
@@ -62,7 +79,7 @@ impl<T> Task<T> {
         match self.take() {
             Handle::Own(task) => task.detach(),
             Handle::Shared(task) => task.detach(),
-            Handle::Done => {}
+            Handle::Done(_) => {}
         }
     }
 
@@ -78,7 +95,7 @@ impl<T> Task<T> {
         let task = match self.take() {
             Handle::Own(task) => Some(task),
             Handle::Shared(task) => task.take(),
-            Handle::Done => None,
+            Handle::Done(_) => None,
         };
         let ended = task?.cancel().await?;
         Some(ended.take().unwrap_or_else(|payload| panic::resume_unwind(payload)))
@@ -101,7 +118,7 @@ impl<T> Task<T> {
         let abortable = match self.take() {
             Handle::Own(task) => Arc::new(Abortable::new(task)),
             Handle::Shared(task) => task,
-            Handle::Done => return AbortHandle::of_nothing(),
+            Handle::Done(_) => return AbortHandle::of_nothing(),
         };
         let handle = AbortHandle::new(Arc::clone(&abortable));
         self.handle = Handle::Shared(abortable);
@@ -114,17 +131,17 @@ impl<T> Task<T> {
         match &self.handle {
             Handle::Own(task) => task.is_finished(),
             Handle::Shared(task) => task.is_finished(),
-            Handle::Done => true,
+            Handle::Done(_) => true,
         }
     }
 
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Failure>> {
         let ended = match &mut self.handle {
-            Handle::Own(task) => ready!(Pin::new(task).poll(cx)),
+            Handle::Own(task) => ready!(task.poll(cx)),
             Handle::Shared(task) => ready!(task.poll(cx)),
-            Handle::Done => panic!("a task was polled after it had given its value"),
+            Handle::Done(_) => panic!("a task was polled after it had given its value"),
         };
-        self.handle = Handle::Done;
+        self.handle = Handle::Done(self.who());
         Poll::Ready(match ended.map(Ended::take) {
             Some(Ok(value)) => Ok(value),
             Some(Err(payload)) => Err(Failure::Panicked(payload)),
@@ -149,7 +166,7 @@ impl<T> Future for Task<T> {
             Err(Failure::Gone) => panic!(
                 "the awaited task is gone, which was spawned at {}: it was cancelled, or its \
                  runtime was dropped before it ended; await its outcome to have that as a value",
-                self.spawned_at
+                self.who().spawned_at
             ),
         }
     }
@@ -158,13 +175,13 @@ impl<T> Future for Task<T> {
 impl<T> FusedFuture for Task<T> {
     /// True once the value was taken.
     fn is_terminated(&self) -> bool {
-        matches!(self.handle, Handle::Done)
+        matches!(self.handle, Handle::Done(_))
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if let Handle::Shared(task) = self.take() {
+        if let Handle::Shared(task) = &self.handle {
             task.abort();
         }
     }
@@ -173,7 +190,8 @@ impl<T> Drop for Task<T> {
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task")
-            .field("spawned_at", &format_args!("{}", self.spawned_at))
+            .field("id", &self.id().get())
+            .field("spawned_at", &format_args!("{}", self.who().spawned_at))
             .field("is_finished", &self.is_finished())
             .finish()
     }

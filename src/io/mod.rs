@@ -10,6 +10,7 @@ mod standard;
 mod stream;
 mod transfer;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -132,6 +133,12 @@ impl<T> Async<T> {
     /// The descriptor, as [`io`](Self::io).
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.source.state.descriptor()
+    }
+
+    /// Gives the source a name, for those who look at what tasks wait for, see
+    /// [`inspect`](crate::inspect): `"the database"` says more than a descriptor's number.
+    pub fn set_label(&self, label: impl Into<Cow<'static, str>>) {
+        self.source.state.set_label(label.into());
     }
 
     /// Takes the source out, blocking if it was when it came in, unless another `Async` is on the

@@ -80,6 +80,11 @@ impl Crowd {
         self.waiting > 0
     }
 
+    /// Looks at the wakers of all who are not woken yet.
+    pub(super) fn each(&self, f: impl FnMut(&Waker)) {
+        self.places.values().filter_map(|place| place.waker.as_ref()).for_each(f);
+    }
+
     fn number(&self, waiter: &Waiter<'_>, waker: &Waker) -> Option<u64> {
         match waiter {
             Waiter::Named(id) => id.map(|WaiterId(number)| number),

@@ -14,6 +14,7 @@ mod budget;
 mod closed;
 mod crowd;
 mod kind;
+mod sights;
 mod source;
 mod timing;
 mod turn;
@@ -138,6 +139,11 @@ impl Reactor {
     /// The clock of the back end.
     pub(crate) fn now(&self) -> Instant {
         self.selector.borrow().now()
+    }
+
+    /// As [`now`](Self::now), from wherever; `None` inside the back end's own functions.
+    pub(crate) fn try_now(&self) -> Option<Instant> {
+        self.selector.try_borrow().ok().map(|selector| selector.now())
     }
 
     /// True while a turn or a `block_on` is on the stack.

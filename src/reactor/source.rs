@@ -3,6 +3,7 @@
 //! Invariant: a direction that is not `ready` has an event of the system ahead of it (edge), or
 //! is armed as soon as somebody waits (oneshot).
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Waker;
@@ -16,6 +17,9 @@ use super::waiters::Waiters;
 use crate::interest::{Interest, Readiness};
 use crate::selector::{DefaultSelector, Key};
 use crate::sys::{self, AsFd, BorrowedFd, RawFd};
+
+/// What a program calls a source.
+pub(crate) type Label = Cow<'static, str>;
 
 /// A selector of anything.
 pub(super) type SourceSelector = DefaultSelector<Rc<Source>, ()>;
@@ -48,7 +52,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    const BOTH: [Self; 2] = [Self::Read, Self::Write];
+    pub(super) const BOTH: [Self; 2] = [Self::Read, Self::Write];
 
     const fn interest(self) -> Interest {
         match self {
@@ -102,6 +106,8 @@ pub(crate) struct State {
     handles: Cell<usize>,
     /// The file whose blocking mode is to be given back.
     file: Cell<Option<FileId>>,
+    /// What the program calls it.
+    label: Cell<Option<Box<Label>>>,
     fd: RawFd,
 }
 
@@ -128,6 +134,7 @@ impl State {
             armed: Cell::new(Interest::empty()),
             handles: Cell::new(1),
             file: Cell::new(None),
+            label: Cell::new(None),
             fd,
         }
     }
@@ -137,7 +144,7 @@ impl State {
         &self.sides[direction as usize]
     }
 
-    pub(super) fn fd(&self) -> RawFd {
+    pub(crate) fn fd(&self) -> RawFd {
         self.fd
     }
 
@@ -165,6 +172,18 @@ impl State {
 
     pub(super) fn file(&self) -> &Cell<Option<FileId>> {
         &self.file
+    }
+
+    /// What the program calls the source.
+    pub(crate) fn label(&self) -> Option<Label> {
+        let label = self.label.take();
+        let copy = label.as_deref().cloned();
+        self.label.set(label);
+        copy
+    }
+
+    pub(crate) fn set_label(&self, label: Label) {
+        self.label.set(Some(Box::new(label)));
     }
 
     /// What the descriptor is; asked of the system once.

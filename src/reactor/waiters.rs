@@ -57,6 +57,16 @@ impl Waiters {
         self.first_is.get() == First::Nobodys
     }
 
+    /// Looks at the wakers of all who are not woken yet. `f` calls no user code.
+    pub(super) fn each(&self, mut f: impl FnMut(&Waker)) {
+        let first = self.first.take();
+        first.iter().for_each(&mut f);
+        self.first.set(first);
+        if let Some(crowd) = self.crowd.get() {
+            crowd.borrow().each(f);
+        }
+    }
+
     /// True if `waiter` waits already, with a waker that wakes the same task.
     #[inline]
     pub(super) fn has(&self, waiter: &Waiter<'_>, waker: &Waker) -> bool {

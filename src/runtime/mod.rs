@@ -3,7 +3,6 @@
 //! it is on the stack.
 
 mod builder;
-mod embedded;
 mod local;
 #[cfg(all(test, loom))]
 mod loom;
@@ -13,13 +12,13 @@ mod round;
 mod turn;
 mod yield_now;
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::builder::{Builder, UnobservedPanic};
@@ -34,13 +33,13 @@ use crate::executor::current::{self, Entered, Running};
 use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
 use crate::reactor::Reactor;
 use crate::selector::{Backend, BackendKind, Until};
-use crate::sys::OwnedFd;
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 /// Async tasks on one thread, over one selector, in a loop that stays yours.
 ///
 /// [`block_on`](Self::block_on) is the loop for who has none. Who has one calls
 /// [`turn`](Self::turn) in it, and finds out when to do so by the runtime's descriptor
-/// ([`AsFd`](std::os::fd::AsFd)) and [`next_timeout`](Self::next_timeout); see the [guide](crate::guide::embedding).
+/// ([`AsFd`]) and [`next_timeout`](Self::next_timeout); see the [guide](crate::guide::embedding).
 /// A loop of frames calls [`run_until`](Self::run_until).
 ///
 /// A runtime has no thread and no global beside it; there may be one or more on every thread.
@@ -148,7 +147,9 @@ impl Runtime {
         // First, so that the future is dropped inside the runtime, in a panic too.
         let _running = Running::start(&self.executor);
         let future = pin!(future);
-        let mut root = BlockOn::new(future, Arc::clone(self.executor.shared()));
+        let executor = &self.executor;
+        let mut root = BlockOn::new(future, executor.shared().root_origin(executor.recently()));
+        let _shown = root.show(executor);
         loop {
             let turn = self.go_round(Until::Never, Some(&mut root));
             // Before an error: a value can be had once only, and an error that lasts comes again.
@@ -217,6 +218,17 @@ impl Runtime {
         }
     }
 
+    /// True while a turn or a `block_on` of this runtime is on the stack, where another one would
+    /// panic.
+    ///
+    /// For a callback of a foreign loop that a task may run, as that of a modal dialog: the
+    /// callback returns then without a turn. It should stop watching the runtime's descriptor
+    /// until the outer turn is over, or a loop that watches by level calls it again at once.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.executor.is_running()
+    }
+
     /// Spawns a task, which is first polled in a turn.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
@@ -224,7 +236,17 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.executor.spawn(future)
+        self.executor.spawn(None, future)
+    }
+
+    /// As [`spawn`](Self::spawn), with a name for the [table of tasks](crate::inspect).
+    #[track_caller]
+    pub fn spawn_named<F>(&self, name: impl Into<Cow<'static, str>>, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.executor.spawn(Some(name.into()), future)
     }
 
     /// Makes this the current runtime of the thread while `f` runs, so that `f` may make sources
@@ -234,10 +256,84 @@ impl Runtime {
         f()
     }
 
+    /// When the earliest timer is due that a task waits for: a turn has something to do then.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.executor.reactor.next_deadline()
+    }
+
+    /// How long a foreign loop may sleep: not at all while a task can go on, else until the
+    /// [`next_deadline`](Self::next_deadline); `None` is for ever, as in
+    /// [`Selector::select`](crate::Selector::select).
+    ///
+    /// Ask before each sleep, and watch the [`descriptor`](Self::descriptor), which tells what comes
+    /// meanwhile. A loop that counts in milliseconds has to round up, or it spins for the last one.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        if self.has_ready_tasks() {
+            return Some(Duration::ZERO);
+        }
+        self.next_deadline().map(|deadline| deadline.saturating_duration_since(self.now()))
+    }
+
+    /// The time by the runtime's clock, which its deadlines count by: that of its back end,
+    /// usually the system's.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.executor.reactor.now()
+    }
+
+    /// True if a task can go on: a turn has something to do now.
+    #[must_use]
+    pub fn has_ready_tasks(&self) -> bool {
+        self.executor.has_ready_tasks()
+    }
+
     /// A handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {
         Remote::new(self.executor.shared().clone())
+    }
+
+    /// For those who look inside.
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// The descriptor of [`AsFd`].
+    ///
+    /// The first call opens it; it is one and the same from there on.
+    ///
+    /// # Errors
+    /// Of kind `Unsupported` if the back end has none: poll(2) and select(2) are calls, not
+    /// things. Else as `dup(2)`, if the system has none to spare; the next call tries again.
+    pub fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        if let Some(descriptor) = self.descriptor.get() {
+            return Ok(descriptor.as_fd());
+        }
+        match self.executor.reactor.descriptor()? {
+            Some(descriptor) => Ok(self.descriptor.get_or_init(|| descriptor).as_fd()),
+            None => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this runtime's back end has no descriptor that another loop could watch; build \
+                 the runtime with Builder::backend(BackendKind::DEFAULT)",
+            )),
+        }
+    }
+}
+
+impl AsFd for Runtime {
+    /// A descriptor to watch, by level, in a foreign loop: readable while a
+    /// [`turn`](Runtime::turn) has something to do, be it I/O, a wake-up or a new task from any
+    /// thread, tasks that the last turn had no room for, or, with [`Builder::timer_fd`], a timer.
+    ///
+    /// # Panics
+    /// Where [`descriptor`](Runtime::descriptor) returns an error: call that first.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self.descriptor() {
+            Ok(descriptor) => descriptor,
+            Err(error) => panic!("the runtime has no descriptor to lend: {error}"),
+        }
     }
 }
 
@@ -298,5 +394,18 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    current::expect().spawn(future)
+    current::expect().spawn(None, future)
+}
+
+/// As [`spawn`], with a name for the [table of tasks](crate::inspect).
+///
+/// # Panics
+/// As [`spawn`].
+#[track_caller]
+pub fn spawn_named<F>(name: impl Into<Cow<'static, str>>, future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    current::expect().spawn(Some(name.into()), future)
 }

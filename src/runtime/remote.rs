@@ -2,13 +2,14 @@
 //! Invariant: a future is made, polled and dropped on the runtime's thread;
 //! only the closure that makes it crosses over.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use crate::executor::{self, Shared, Task, current};
+use crate::executor::{self, Name, Shared, Task, current};
 
 /// A handle on a [`Runtime`](crate::Runtime) for other threads: spawns tasks and wakes the loop.
 ///
@@ -48,8 +49,36 @@ impl Remote {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        self.spawn_as(None, make)
+    }
+
+    /// As [`spawn`](Self::spawn), with a name for the [table of tasks](crate::inspect).
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_named<M, F>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        make: M,
+    ) -> io::Result<Task<F::Output>>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_as(Some(name.into()), make)
+    }
+
+    #[track_caller]
+    fn spawn_as<M, F>(&self, name: Option<Name>, make: M) -> io::Result<Task<F::Output>>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
         let future = async move { make().await };
-        let (runnable, task) = executor::spawn(&self.shared, future);
+        let (runnable, task) = executor::spawn(self.shared.origin(None, name), future);
         match self.shared.inbox.push_new(runnable) {
             Ok(()) => Ok(task),
             Err(runnable) => {

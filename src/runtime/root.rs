@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::executor::{Shared, current};
+use crate::executor::{Executor, Origin, Rooted, Shown, current};
 use crate::sync::AtomicBool;
 
 /// What the loop sees of the future of a `block_on`, whatever its type.
 pub(super) trait Root {
+    fn origin(&self) -> &Origin;
+
     /// True if it is to be polled.
     fn is_woken(&self) -> bool;
 
@@ -29,9 +31,14 @@ pub(super) struct BlockOn<'f, F: Future> {
 }
 
 impl<'f, F: Future> BlockOn<'f, F> {
-    pub(super) fn new(future: Pin<&'f mut F>, shared: Arc<Shared>) -> Self {
-        let flag = Arc::new(Flag { is_woken: AtomicBool::new(true), shared });
+    pub(super) fn new(future: Pin<&'f mut F>, origin: Origin) -> Self {
+        let flag = Arc::new(Flag { is_woken: AtomicBool::new(true), origin });
         Self { future, waker: Arc::clone(&flag).into(), flag, value: None }
+    }
+
+    /// Shows this among the tasks of `executor`.
+    pub(super) fn show<'e>(&self, executor: &'e Executor) -> Shown<'e> {
+        executor.show(Arc::clone(&self.flag) as Arc<dyn Rooted>, self.waker.data())
     }
 
     /// The value, once the future has ended.
@@ -41,6 +48,10 @@ impl<'f, F: Future> BlockOn<'f, F> {
 }
 
 impl<F: Future> Root for BlockOn<'_, F> {
+    fn origin(&self) -> &Origin {
+        &self.flag.origin
+    }
+
     fn is_woken(&self) -> bool {
         self.flag.is_woken.load(SeqCst)
     }
@@ -60,7 +71,17 @@ impl<F: Future> Root for BlockOn<'_, F> {
 
 struct Flag {
     is_woken: AtomicBool,
-    shared: Arc<Shared>,
+    origin: Origin,
+}
+
+impl Rooted for Flag {
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn is_woken(&self) -> bool {
+        self.is_woken.load(SeqCst)
+    }
 }
 
 impl Wake for Flag {
@@ -70,10 +91,11 @@ impl Wake for Flag {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_woken.swap(true, SeqCst) {
-            let is_in_turn =
-                current::with(|executor| executor.is_running() && executor.serves(&self.shared));
+            let is_in_turn = current::with(|executor| {
+                executor.is_running() && executor.serves(&self.origin.shared)
+            });
             if is_in_turn != Some(true) {
-                self.shared.inbox.rouse();
+                self.origin.shared.inbox.rouse();
             }
         }
     }

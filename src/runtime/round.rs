@@ -8,7 +8,7 @@ use std::panic;
 use super::Runtime;
 use super::root::Root;
 use super::turn::Turn;
-use crate::reactor::Woken;
+use crate::reactor::{Budget, Woken};
 use crate::selector::Until;
 
 /// I/O operations that count as one more poll in a turn's bound.
@@ -37,12 +37,17 @@ impl Runtime {
         inbox.wake_up();
         executor.accept_remote();
         let (polls, root_has_ended) = self.run_batch(&mut root);
+        let counters = executor.counters();
+        counters.turns.add(1);
+        counters.polls.add(polls);
         // A value can be had once only; a panic is kept for the next turn.
         if !root_has_ended && let Some(payload) = executor.shared().panics.take() {
             panic::resume_unwind(payload);
         }
         let alarm = reactor.set_alarm();
         let Woken { events, timers } = woken?;
+        counters.events.add(events);
+        counters.timers.add(timers);
         alarm?;
         let more = executor.has_ready_tasks() || reactor.has_due_timers();
         Ok(Turn { events, timers, polls, more })
@@ -52,7 +57,10 @@ impl Runtime {
     /// `polls_per_turn` times, or less if these polls do much I/O. Returns how many polls there
     /// were, and whether the root has ended.
     fn run_batch(&self, root: &mut Option<&mut dyn Root>) -> (usize, bool) {
-        let _limited = self.executor.reactor.budget().limited(self.operations_per_poll);
+        let executor = &*self.executor;
+        let (budget, given) = (executor.reactor.budget(), self.operations_per_poll);
+        let _limited = budget.limited(given);
+        let _polling = executor.polling();
         let most = self.polls_per_turn as i64;
         let (mut polls, mut cost) = (0, 0);
         while cost < most {
@@ -61,7 +69,8 @@ impl Runtime {
                 && root.is_woken()
             {
                 polls += 1;
-                let (has_ended, its_cost) = self.charged(|| root.poll());
+                executor.set_polled(root.origin());
+                let (has_ended, its_cost) = charged(budget, given, || root.poll());
                 if has_ended {
                     return (polls, true);
                 }
@@ -70,10 +79,11 @@ impl Runtime {
             // A whole round, so that a root that yields lets all the others go first; and one
             // task in any case, if the root has had the last poll. What the bound leaves of a
             // round is the next turn's first.
-            self.executor.begin_round();
-            while let Some(runnable) = self.executor.next_in_round() {
+            executor.begin_round();
+            while let Some(runnable) = executor.next_in_round() {
                 polls += 1;
-                cost += self.charged(|| runnable.run()).1;
+                executor.set_polled(runnable.metadata());
+                cost += charged(budget, given, || runnable.run()).1;
                 if cost >= most {
                     break;
                 }
@@ -84,14 +94,14 @@ impl Runtime {
         }
         (polls, false)
     }
+}
 
-    /// Runs one poll of a task. Returns what it cost too, counted in polls.
-    #[inline]
-    fn charged<R>(&self, poll: impl FnOnce() -> R) -> (R, i64) {
-        let budget = self.executor.reactor.budget();
-        budget.refill(self.operations_per_poll);
-        let result = poll();
-        // By Euclid's division, which is a shift: never is less used than nothing.
-        (result, 1 + budget.used_of(self.operations_per_poll).div_euclid(OPERATIONS_LIKE_A_POLL))
-    }
+/// Runs one poll of a task, which has `given` operations. Returns what it cost too, counted in
+/// polls.
+#[inline]
+fn charged<R>(budget: &Budget, given: i64, poll: impl FnOnce() -> R) -> (R, i64) {
+    budget.refill(given);
+    let result = poll();
+    // By Euclid's division, which is a shift: never is less used than nothing.
+    (result, 1 + budget.used_of(given).div_euclid(OPERATIONS_LIKE_A_POLL))
 }

@@ -153,7 +153,10 @@ impl Stream for Signals {
         let source = match source {
             Some(source) => source,
             None => match Async::new_nonblocking(Arc::clone(watch)) {
-                Ok(new) => source.insert(new),
+                Ok(new) => {
+                    new.set_label(watch.name());
+                    source.insert(new)
+                }
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             },
         };

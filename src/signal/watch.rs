@@ -28,6 +28,12 @@ impl Watch {
         Ok(Self { bell: Bell::new()?, set, next: AtomicUsize::new(0) })
     }
 
+    /// What is waited for, in words.
+    pub(super) fn name(&self) -> String {
+        let names: Vec<_> = self.set.iter().map(|(signal, _)| signal.to_string()).collect();
+        format!("signal {}", names.join(" or "))
+    }
+
     /// Notes that the signal at this place of the set came. Called in a signal handler.
     pub(super) fn note(&self, place: usize) {
         if let Some((_, came)) = self.set.get(place) {

@@ -16,7 +16,9 @@ mod node;
 mod shutdown;
 mod state;
 
-pub use crate::executor::{AbortHandle, Outcome, Panic, Task, TaskError};
+pub use crate::executor::{
+    AbortHandle, Outcome, Panic, Task, TaskError, TaskId, TaskState,
+};
 pub use cancel::Cancel;
 pub use cancelled::{Cancelled, RunUntilCancelled};
 pub use group::{Spawner, TaskGroup};

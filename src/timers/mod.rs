@@ -189,6 +189,11 @@ impl<T> Timers<T> {
         self.heap.into_iter().map(|entry| entry.value)
     }
 
+    /// All deadlines and values, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (Instant, &T)> {
+        self.heap.iter().map(|entry| (entry.deadline, &entry.value))
+    }
+
     /// How many timers are outstanding.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime", "io", "time"],
     &["task", "unblock"],
     &["net"],
+    &["inspect"],
     &["hyper", "process", "signal"],
     &["guide"],
 ];

@@ -119,7 +119,7 @@ fn a_task_is_finished_after_its_value_or_its_panic_and_not_before() {
         yield_now().await;
         assert!(waits.is_finished());
         let shown = format!("{waits:?}");
-        assert!(shown.starts_with("Task { spawned_at: tests/runtime/tasks.rs:"), "{shown}");
+        assert!(shown.starts_with("Task { id: 1, spawned_at: tests/runtime/tasks.rs:"), "{shown}");
         assert!(shown.ends_with(", is_finished: true }"), "{shown}");
     });
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use selkie::{Builder, Runtime, Turn, timeout};
 
+#[allow(unused_imports)]
 pub use self::wakers::{Bomb, Wakes};
 use crate::backends::Parked;
 use crate::liar;

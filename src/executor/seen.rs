@@ -1,0 +1,159 @@
+//! Layer 3: what is seen of an executor from outside: who is being polled, which tasks there are.
+//! Invariant: who looks calls no user code, and nothing here is borrowed when user code runs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Executor;
+use super::counters::Counters;
+use super::id::{Name, TaskId};
+use super::origin::OriginRef;
+use super::shared::{Origin, Runnable};
+use super::sights::{Root, Rooted};
+
+/// A task that is alive.
+pub(crate) struct Sight<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) state: TaskState,
+    /// The data of its wakers; `None`: it has not waited yet.
+    pub(crate) waker: Option<*const ()>,
+}
+
+/// What a task is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It is being polled.
+    Running,
+    /// It can go on, and is polled when its turn comes.
+    Ready,
+    /// It waits to be woken.
+    Waiting,
+}
+
+/// While it lives, tasks are polled; then nobody is.
+#[must_use]
+pub(crate) struct Polling<'e>(&'e Executor);
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        self.0.sights.polled.set(None);
+    }
+}
+
+/// While it lives, the root is among the tasks.
+#[must_use]
+pub(crate) struct Shown<'e>(&'e Executor);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        let root = self.0.sights.root.take();
+        drop(root);
+    }
+}
+
+impl Executor {
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.sights.counters
+    }
+
+    /// A batch of polls begins; at its end, when the guard is dropped, nobody is polled.
+    pub(crate) fn polling(&self) -> Polling<'_> {
+        Polling(self)
+    }
+
+    /// The task of this origin is about to be polled, within a [`polling`](Self::polling).
+    #[inline]
+    pub(crate) fn set_polled(&self, origin: &Origin) {
+        self.sights.polled.set(Some(OriginRef::new(origin)));
+    }
+
+    /// The task that is being polled.
+    pub(crate) fn running_id(&self) -> Option<TaskId> {
+        self.running().map(|origin| origin.id)
+    }
+
+    fn running(&self) -> Option<&Origin> {
+        // SAFETY: it is set right before the task's poll, whose future is then alive until the
+        // poll returns. Until the next one is set, or the guard takes it away, which a panic does,
+        // too, no code runs that asks. `Runtime::run_batch` must keep to that.
+        self.sights.polled.get().map(|origin| unsafe { origin.get() })
+    }
+
+    /// Shows a future that is driven beside the tasks.
+    pub(crate) fn show(&self, root: Arc<dyn Rooted>, waker: *const ()) -> Shown<'_> {
+        let before = self.sights.root.replace(Some(Root { root, waker }));
+        drop(before);
+        Shown(self)
+    }
+
+    /// Nanoseconds since the executor was made.
+    pub(crate) fn nanos(&self, time: Instant) -> u64 {
+        let nanos = time.saturating_duration_since(self.sights.started).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX - 1)
+    }
+
+    /// The time as far as it matters for an age: within a turn, the clock is read once.
+    #[inline]
+    pub(crate) fn recently(&self) -> u64 {
+        let (turn, time) = self.sights.recent.get();
+        let this_turn = self.counters().turns.get();
+        if turn == this_turn && self.is_running() { time } else { self.read_clock(this_turn, time) }
+    }
+
+    #[cold]
+    fn read_clock(&self, this_turn: u64, time: u64) -> u64 {
+        // A back end that waits just now may be asked for nothing else.
+        let Some(now) = self.reactor.try_now() else { return time };
+        let now = self.nanos(now);
+        self.sights.recent.set((this_turn, now));
+        now
+    }
+
+    /// Each note: the task that left it, and what it says.
+    pub(crate) fn each_note(&self, f: impl FnMut(TaskId, &Name)) {
+        self.sights.notes.each(f);
+    }
+
+    /// How many tasks have not ended, without the root.
+    pub(crate) fn count_tasks(&self) -> usize {
+        let mut count = 0;
+        self.each_task(|sight| count += usize::from(sight.origin.id != TaskId::ROOT));
+        count
+    }
+
+    /// Each task that has not ended, and the root.
+    pub(crate) fn each_task(&self, mut f: impl FnMut(Sight<'_>)) {
+        let mut seen = HashSet::new();
+        let waiting = self.waiting.borrow();
+        let mut tell = |origin: &Origin, state| {
+            if seen.insert(origin.id) {
+                let waker = waiting.get(origin.id).map(|sleeper| sleeper.waker.data());
+                f(Sight { origin, state, waker });
+            }
+        };
+        // The root's waker is not in the table.
+        let root = self.sights.root.borrow();
+        let is_root = |origin: &Origin| origin.id == TaskId::ROOT;
+        if let Some(running) = self.running().filter(|running| !is_root(running)) {
+            tell(running, TaskState::Running);
+        }
+        let mut ready = |runnable: &Runnable| tell(runnable.metadata(), TaskState::Ready);
+        self.round.borrow().iter().rev().for_each(&mut ready);
+        self.queue.borrow().iter().for_each(&mut ready);
+        self.shared.inbox.each(&mut ready);
+        for sleeper in waiting.values() {
+            // SAFETY: it is in the table until its future is dropped, which this does not do.
+            tell(unsafe { sleeper.origin.get() }, TaskState::Waiting);
+        }
+        if let Some(Root { root, waker }) = &*root {
+            let state = match self.running() {
+                Some(running) if is_root(running) => TaskState::Running,
+                _ if root.is_woken() => TaskState::Ready,
+                _ => TaskState::Waiting,
+            };
+            f(Sight { origin: root.origin(), state, waker: Some(*waker) });
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Layer 3: what an executor keeps for those who look at it from outside.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::counters::Counters;
+use super::notes::Notes;
+use super::origin::OriginRef;
+use super::shared::Origin;
+
+pub(super) struct Sights {
+    /// The task, or the root, whose poll is on the stack.
+    pub(super) polled: Cell<Option<OriginRef>>,
+    pub(super) root: RefCell<Option<Root>>,
+    /// What a task's age is counted from.
+    pub(super) started: Instant,
+    /// The latest time that was read for a new task, in nanoseconds, and the turn that it was in.
+    pub(super) recent: Cell<(u64, u64)>,
+    pub(super) counters: Counters,
+    pub(super) notes: Notes,
+}
+
+/// The future of a `block_on`, as it is seen from outside.
+pub(crate) trait Rooted {
+    fn origin(&self) -> &Origin;
+    fn is_woken(&self) -> bool;
+}
+
+pub(super) struct Root {
+    pub(super) root: Arc<dyn Rooted>,
+    /// The data of its waker.
+    pub(super) waker: *const (),
+}
+
+impl Sights {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            polled: Cell::new(None),
+            root: RefCell::default(),
+            started: now,
+            recent: Cell::new((u64::MAX, 0)),
+            counters: Counters::default(),
+            notes: Notes::default(),
+        }
+    }
+}

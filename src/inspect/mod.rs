@@ -1,0 +1,53 @@
+//! What each task is, and what it waits for: [`tasks`].
+//!
+//! A program hangs: which task, and on what? The loop knows who waits for which descriptor, in
+//! which direction, and until when. It is asked when somebody wants to know, and costs nothing
+//! before: a task keeps where and when it was spawned, and that is all.
+//!
+//! ```
+//! use std::net::TcpListener;
+//! use selkie::{Async, inspect};
+//!
+//! selkie::block_on(async {
+//!     let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
+//!     let server = selkie::spawn_named("server", async move { listener.accept().await.map(|_| ()) });
+//!     selkie::yield_now().await;
+//!     let tasks = inspect::tasks();
+//!     println!("{tasks}");
+//!     let waits = tasks.get(server.id()).unwrap().waits[0].to_string();
+//!     assert!(waits.starts_with("accept on TCP listener 127.0.0.1:"), "{waits}");
+//!     # drop(server);
+//!     # Ok::<(), std::io::Error>(())
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The table is had by [`tasks`] in a task, by [`Runtime::tasks`](crate::Runtime::tasks) between
+//! turns, and by [`Remote::tasks`](crate::Remote::tasks) on another thread.
+//!
+//! # What it cannot see
+//! What a task waits for is found by its waker: whatever would call it, wakes it. A waker of another
+//! crate's making (in `FuturesUnordered`, in `join_all` of more than thirty futures) hides whose it
+//! is; what it waits for is listed [apart](Tasks::others). A channel or a lock of another crate
+//! keeps its wakers to itself: such a task is [woken by hand](Wait::ByHand), unless it says what it
+//! waits for by [`waits_for`]. And a waker that is left behind, by a future that was polled by a
+//! `poll_*` function and given up, would wake its task all the same, and is told.
+
+// Layer 6: looks at all below it. Invariant: to look calls no user code and changes nothing.
+
+mod file;
+mod forest;
+mod gather;
+mod metrics;
+mod print;
+mod remote;
+mod tasks;
+mod wait;
+mod waits_for;
+
+pub use self::file::{File, FileKind};
+pub use self::gather::tasks;
+pub use self::metrics::{Metrics, metrics};
+pub use self::tasks::{TaskInfo, Tasks};
+pub use self::wait::{Wait, WaitFor};
+pub use self::waits_for::{WaitsFor, waits_for};

@@ -1,0 +1,125 @@
+//! Layer 6: the table of tasks, as text for a terminal.
+
+use std::fmt;
+
+use super::tasks::{TaskInfo, Tasks};
+use super::wait::{Short, Wait};
+use crate::task::{TaskId, TaskState};
+
+/// Steps to the right that a tree takes at most.
+const DEEPEST: usize = 16;
+
+/// What is worth a look first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Interesting {
+    Runs,
+    DeadLocked,
+    IsReady,
+    IsOverdue,
+    ByHand,
+    Waits,
+}
+
+fn interesting(task: &TaskInfo, dead_locked: &[TaskId]) -> Interesting {
+    let has = |wait: &Wait| task.waits.contains(wait);
+    match task.state {
+        TaskState::Running => Interesting::Runs,
+        TaskState::Ready => Interesting::IsReady,
+        TaskState::Waiting if dead_locked.contains(&task.id) => Interesting::DeadLocked,
+        TaskState::Waiting if has(&Wait::Deadline(std::time::Duration::ZERO)) => {
+            Interesting::IsOverdue
+        }
+        TaskState::Waiting if has(&Wait::ByHand) => Interesting::ByHand,
+        TaskState::Waiting => Interesting::Waits,
+    }
+}
+
+/// One line.
+type Cells = [String; COLUMNS];
+
+const COLUMNS: usize = 6;
+const TITLES: [&str; COLUMNS] = ["TASK", "STATE", "AGE", "SPAWNED AT", "NAME", "WAITS FOR"];
+
+fn cells(task: &TaskInfo, depth: usize) -> Cells {
+    let step = match depth {
+        0 => String::new(),
+        _ => format!("{}└ ", "  ".repeat(depth.min(DEEPEST) - 1)),
+    };
+    let state = match task.state {
+        TaskState::Running => "runs",
+        TaskState::Ready => "ready",
+        TaskState::Waiting => "waits",
+    };
+    let waits = match task.state {
+        TaskState::Waiting => {
+            task.waits.iter().map(Wait::to_string).collect::<Vec<_>>().join(", or ")
+        }
+        _ => String::new(),
+    };
+    [
+        format!("{step}{}", task.id),
+        state.to_owned(),
+        task.age.map_or_else(String::new, |age| Short(age).to_string()),
+        format!("{}:{}", task.spawned_at.file(), task.spawned_at.line()),
+        task.name.as_deref().unwrap_or_default().to_owned(),
+        waits,
+    ]
+}
+
+fn line(f: &mut fmt::Formatter<'_>, cells: &[impl AsRef<str>], widths: &[usize]) -> fmt::Result {
+    let mut text = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        let cell = cell.as_ref();
+        text.push_str(&format!("{cell:width$}  "));
+    }
+    writeln!(f, "{}", text.trim_end())
+}
+
+/// A line for each task, the most interesting first, and below it those that it awaits.
+impl fmt::Display for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dead_locks = self.dead_locks();
+        let dead_locked = dead_locks.concat();
+        let rank = |place: usize| {
+            let task = &self.tasks[place];
+            (interesting(task, &dead_locked), task.id)
+        };
+        let order = self.forest().in_order(rank);
+        let lines: Vec<Cells> =
+            order.into_iter().map(|(place, depth)| cells(&self.tasks[place], depth)).collect();
+        let mut widths = TITLES.map(|title| title.chars().count());
+        for line in &lines {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        self.summary(f)?;
+        line(f, &TITLES, &widths)?;
+        lines.iter().try_for_each(|cells| line(f, cells, &widths))?;
+        for circle in &dead_locks {
+            dead_lock(f, circle)?;
+        }
+        self.others.iter().try_for_each(|wait| writeln!(f, "not known which task: {wait}"))
+    }
+}
+
+impl Tasks {
+    fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |state| self.tasks.iter().filter(|task| task.state == state).count();
+        let (running, ready) = (count(TaskState::Running), count(TaskState::Ready));
+        let waiting = count(TaskState::Waiting);
+        let s = if self.len() == 1 { "" } else { "s" };
+        writeln!(f, "{} task{s}: {running} running, {ready} ready, {waiting} waiting", self.len())
+    }
+}
+
+fn dead_lock(f: &mut fmt::Formatter<'_>, circle: &[TaskId]) -> fmt::Result {
+    write!(f, "dead-lock: {}", circle[0])?;
+    let next = circle.iter().skip(1).chain(circle.first());
+    let mut before = " waits for";
+    for id in next {
+        write!(f, "{before} {id}")?;
+        before = ", which waits for";
+    }
+    writeln!(f)
+}

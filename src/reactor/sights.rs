@@ -1,0 +1,35 @@
+//! Layer 2: what is seen of a reactor from outside: who waits for which source, and until when.
+//! Invariant: who looks calls no user code; wakers are looked at, not cloned.
+
+use std::task::Waker;
+use std::time::Instant;
+
+use super::Reactor;
+use super::source::{Direction, State};
+
+impl Reactor {
+    /// Each waker that waits for a source, with the source's state. Nothing inside the back end's
+    /// own functions.
+    pub(crate) fn each_waiter(&self, mut f: impl FnMut(&State, Direction, &Waker)) {
+        let Ok(selector) = self.selector.try_borrow() else { return };
+        for (_, key) in selector.iter() {
+            let state = &key.source.state;
+            for direction in Direction::BOTH {
+                state.side(direction).waiters.each(|waker| f(state, direction, waker));
+            }
+        }
+    }
+
+    /// How many sources and timers there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let alarms = usize::from(self.alarm.borrow().is_some());
+        let sources = self.selector.try_borrow().map_or(0, |selector| selector.len());
+        (sources.saturating_sub(alarms), self.timers.borrow().len())
+    }
+
+    /// Each deadline, and the waker that is called at it.
+    pub(crate) fn each_timer(&self, mut f: impl FnMut(Instant, &Waker)) {
+        let timers = self.timers.borrow();
+        timers.iter().for_each(|(deadline, waker)| f(deadline, waker));
+    }
+}
