@@ -6,6 +6,9 @@ compile_error!(
      use it on a Unix (Linux is tested), or help us to add and test a back end"
 );
 
+#[cfg(not(any(target_os = "linux", feature = "polling", windows)))]
+compile_error!("outside Linux, selkie needs its feature `polling`, which is on by default");
+
 mod executor;
 pub mod guide;
 #[cfg(feature = "hyper")]
@@ -37,9 +40,10 @@ pub use runtime::{
     Builder, ConsumeBudget, Remote, Runtime, Turn, UnobservedPanic, YieldNow, block_on,
     consume_budget, local, setting, spawn, spawn_named, try_block_on, yield_now,
 };
+#[cfg(feature = "polling")]
+pub use selector::PollingSelector;
 pub use selector::{
-    DefaultSelector, Events, Key, Mode, Notifier, PollingSelector, RegisterError, Selector,
-    SelectorKey,
+    DefaultSelector, Events, Key, Mode, Notifier, RegisterError, Selector, SelectorKey,
 };
 #[cfg(target_os = "linux")]
 pub use selector::{EpollSelector, PollSelector, SelectSelector};

@@ -44,10 +44,11 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(feature = "polling")]
+pub use backend::PollingBackend;
 pub(crate) use backend::system_now;
 pub use backend::{
-    Backend, BackendKind, OnSignal, Open, PollingBackend, ReadyList, Token, UnknownBackend,
-    Wrapped, Wrapper,
+    Backend, BackendKind, OnSignal, Open, ReadyList, Token, UnknownBackend, Wrapped, Wrapper,
 };
 #[cfg(target_os = "linux")]
 pub use backend::{EpollBackend, PollBackend, SelectBackend};
@@ -82,8 +83,10 @@ pub type PollSelector<S, D = ()> = Selector<S, D, PollBackend>;
 #[cfg(target_os = "linux")]
 pub type SelectSelector<S, D = ()> = Selector<S, D, SelectBackend>;
 /// A selector on the `polling` crate.
+#[cfg(feature = "polling")]
 pub type PollingSelector<S, D = ()> = Selector<S, D, PollingBackend>;
 /// A selector on kqueue(2), through the `polling` crate. Not tested.
+#[cfg(feature = "polling")]
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",

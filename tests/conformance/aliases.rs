@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 
 use selkie::selector::{Backend, BackendKind};
-use selkie::{DefaultSelector, EpollSelector, Interest, PollSelector, PollingSelector, Readiness};
+use selkie::{DefaultSelector, EpollSelector, Interest, PollSelector, Readiness};
 use selkie::{SelectSelector, Selector};
 
 use crate::util::subject::KINDS;
@@ -29,7 +29,8 @@ fn each_alias_opens_its_back_end() {
     expect_to_work(EpollSelector::new().unwrap(), "epoll");
     expect_to_work(PollSelector::new().unwrap(), "poll");
     expect_to_work(SelectSelector::new().unwrap(), "select");
-    expect_to_work(PollingSelector::new().unwrap(), "polling");
+    #[cfg(feature = "polling")]
+    expect_to_work(selkie::PollingSelector::new().unwrap(), "polling");
 }
 
 #[test]
@@ -77,8 +78,18 @@ fn a_name_that_no_back_end_has_is_refused_with_the_known_ones() {
     for name in ["", "kqueue", "Epoll", "epoll ", "epoll,poll"] {
         let text = name.parse::<BackendKind>().unwrap_err().to_string();
         assert!(text.contains(&format!("{name:?} is not a back end of this system")), "{text}");
-        assert!(text.contains("use one of epoll, polling, poll, select"), "{text}");
+        let all: Vec<_> = BackendKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert!(text.contains(&format!("use one of {}", all.join(", "))), "{text}");
+        assert!(text.contains("epoll") && text.contains("poll, select"), "{text}");
     }
+}
+
+#[cfg(not(feature = "polling"))]
+#[test]
+fn a_back_end_that_was_left_out_is_refused_with_its_feature() {
+    let text = "polling".parse::<BackendKind>().unwrap_err().to_string();
+    let remedy = "build selkie with its feature `polling`, or use one of epoll, poll, select";
+    assert!(text.contains("not a back end of this build") && text.contains(remedy), "{text}");
 }
 
 /// What a child prints when it opens a default selector: the name, or the error.

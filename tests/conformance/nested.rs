@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
-use selkie::selector::{Backend, EpollBackend, PollBackend, PollingBackend, SelectBackend};
-use selkie::{EpollSelector, Interest, PollSelector, PollingSelector, Readiness, Selector};
+use selkie::selector::{Backend, EpollBackend, PollBackend, SelectBackend};
+use selkie::{EpollSelector, Interest, PollSelector, Readiness, Selector};
 
 use crate::util::{Closable, Subject, assert_silent, descriptors, next_batch, on_every_back_end};
 use crate::util::{ready_now, ready_unix_pair, unix_pair};
@@ -39,9 +39,9 @@ fn a_selector_says_whether_it_has_a_descriptor<T: Subject>() {
     }
     let selector = EpollSelector::<UnixStream>::new().unwrap();
     same(&selector, selector.descriptor());
-    #[cfg(not(polling_test_poll_backend))]
+    #[cfg(all(feature = "polling", not(polling_test_poll_backend)))]
     {
-        let selector = PollingSelector::<UnixStream>::new().unwrap();
+        let selector = selkie::PollingSelector::<UnixStream>::new().unwrap();
         same(&selector, selector.descriptor());
     }
 }
@@ -79,7 +79,8 @@ fn an_inner_selector_wakes_an_outer_one<T: Subject>() {
     nest::<T, EpollBackend>();
     nest::<T, PollBackend>();
     nest::<T, SelectBackend>();
-    nest::<T, PollingBackend>();
+    #[cfg(feature = "polling")]
+    nest::<T, selkie::selector::PollingBackend>();
 }
 
 fn an_inner_notification_wakes_an_outer_selector<T: Subject>() {

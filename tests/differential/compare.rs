@@ -54,7 +54,7 @@ pub fn promised(kind: BackendKind, interest: Interest, seen: PollFlags) -> Readi
     let readable = any(PollFlags::IN | PollFlags::RDHUP | PollFlags::ERR | PollFlags::HUP);
     let [read_closed, write_closed, failed] = match kind {
         BackendKind::Select => [false; 3],
-        BackendKind::Polling => [hang_up, hang_up, error],
+        _ if kind.name() == "polling" => [hang_up, hang_up, error],
         _ => [hang_up || half_closed, hang_up, error],
     };
     [
@@ -125,7 +125,8 @@ fn shared_bits(
             bits -= Readiness::WRITE;
         }
     }
-    if kinds.contains(&BackendKind::Polling) && !bits.contains(Readiness::WRITE_CLOSED) {
+    if kinds.iter().any(|kind| kind.name() == "polling") && !bits.contains(Readiness::WRITE_CLOSED)
+    {
         bits -= Readiness::READ_CLOSED;
     }
     bits

@@ -132,6 +132,6 @@ fn an_unknown_back_end_is_told_with_the_known_ones() {
             Program::start(Command::new(example_path(name)).env("SELKIE_BACKEND", "kquue")).end();
         assert!(!ended.status.success(), "{name}");
         let told = ended.err.join("\n");
-        assert!(told.contains("SELKIE_BACKEND") && told.contains("polling"), "{name}: {told}");
+        assert!(told.contains("SELKIE_BACKEND") && told.contains("select"), "{name}: {told}");
     }
 }

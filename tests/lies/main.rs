@@ -32,6 +32,7 @@ macro_rules! on_every_back_end {
         on_every_back_end! { @ epoll Epoll $($test $scenario)* }
         on_every_back_end! { @ poll Poll $($test $scenario)* }
         on_every_back_end! { @ select Select $($test $scenario)* }
+        #[cfg(feature = "polling")]
         on_every_back_end! { @ polling Polling $($test $scenario)* }
     };
     (@ $module:ident $kind:ident $($test:ident $scenario:path)*) => {

@@ -24,7 +24,11 @@ use crate::util::{
 };
 
 /// Those that have a descriptor.
-const KINDS: [BackendKind; 2] = [BackendKind::Epoll, BackendKind::Polling];
+pub const KINDS: &[BackendKind] = &[
+    BackendKind::Epoll,
+    #[cfg(feature = "polling")]
+    BackendKind::Polling,
+];
 
 /// Runs `test` on a runtime of each back end that has a descriptor. All of these ask at which
 /// moment it is readable.
@@ -40,7 +44,7 @@ pub fn on_each_built(builder: Builder, test: impl Fn(Runtime)) {
 
 /// As [`on_each_built`], for tests that find what comes later, too.
 pub fn on_each_kind(builder: Builder, test: impl Fn(Runtime)) {
-    for kind in KINDS {
+    for &kind in KINDS {
         test(liar::build_on(builder.clone(), kind).unwrap());
     }
 }

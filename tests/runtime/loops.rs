@@ -22,7 +22,7 @@ use selkie::{
 };
 
 use crate::child;
-use crate::descriptor::on_each_kind;
+use crate::descriptor::{KINDS, on_each_kind};
 use crate::liar;
 use crate::util::{DEADLINE, build, run_on};
 
@@ -141,7 +141,7 @@ fn a_runtime_can_be_registered_in_a_selector_beside_raw_keys() {
 
 #[test]
 fn with_a_timer_descriptor_a_selector_needs_no_timeout_to_drive_a_runtime() {
-    for kind in [BackendKind::Epoll, BackendKind::Polling] {
+    for &kind in KINDS {
         let runtime = liar::build_on(Builder::new().timer_fd(true), kind).unwrap();
         let mut selector = EpollSelector::<BorrowedFd<'_>>::new().unwrap();
         selector.register(runtime.as_fd(), Interest::READ, ()).unwrap();
@@ -205,7 +205,7 @@ async fn drive<T>(inner: Runtime, task: Task<T>) -> T {
 #[test]
 fn a_runtime_can_run_inside_another_one_three_deep() {
     let _shallow = liar::only_hidden_lies("another set would be one too many");
-    for kind in [BackendKind::Epoll, BackendKind::Polling] {
+    for &kind in KINDS {
         let runtime = || liar::build_on(Builder::new().timer_fd(true), kind).unwrap();
         let (middle, inner) = (runtime(), runtime());
         let innermost = inner.spawn(work());

@@ -10,12 +10,21 @@ pub const POLLING_IS_POLL: bool = cfg!(polling_test_poll_backend);
 
 /// True if its registrations are in an epoll set.
 fn is_epoll(kind: BackendKind) -> bool {
-    kind == BackendKind::Epoll || kind == BackendKind::Polling && !POLLING_IS_POLL
+    match kind.name() {
+        "epoll" => true,
+        "polling" => !POLLING_IS_POLL,
+        _ => false,
+    }
 }
 
 /// True if its selector has a descriptor of its own.
 pub fn has_descriptor(kind: BackendKind) -> bool {
     is_epoll(kind)
+}
+
+/// Those back ends whose selectors have a descriptor.
+pub fn with_descriptor() -> impl Iterator<Item = BackendKind> {
+    BackendKind::ALL.iter().copied().filter(|kind| has_descriptor(*kind))
 }
 
 pub fn has_edges(kind: BackendKind) -> bool {

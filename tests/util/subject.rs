@@ -5,9 +5,7 @@ use std::marker::PhantomData;
 use std::os::fd::AsFd;
 
 use selkie::Selector;
-use selkie::selector::{
-    Backend, BackendKind, EpollBackend, Open, PollBackend, PollingBackend, SelectBackend,
-};
+use selkie::selector::{Backend, BackendKind, EpollBackend, Open, PollBackend, SelectBackend};
 
 use super::kinds;
 use crate::liar;
@@ -59,11 +57,12 @@ pub trait Subject: 'static {
 pub struct Boxed<B>(PhantomData<B>);
 
 macro_rules! subjects {
-    ($($kind:ident: $backend:ty, $name:literal, $boxed:literal;)*) => {
+    ($($(#[$cfg:meta])? $kind:ident: $backend:ty, $name:literal, $boxed:literal;)*) => {
         /// What is under test here, to compare with what there is.
-        pub const KINDS: &[BackendKind] = &[$(BackendKind::$kind),*];
+        pub const KINDS: &[BackendKind] = &[$($(#[$cfg])? BackendKind::$kind),*];
 
         $(
+            $(#[$cfg])?
             impl Subject for $backend {
                 type Backend = Self;
                 const NAME: &str = $name;
@@ -74,6 +73,7 @@ macro_rules! subjects {
                 }
             }
 
+            $(#[$cfg])?
             impl Subject for Boxed<$backend> {
                 type Backend = Box<dyn Backend + Send>;
                 const NAME: &str = $boxed;
@@ -91,7 +91,8 @@ subjects! {
     Epoll: EpollBackend, "epoll", "boxed_epoll";
     Poll: PollBackend, "poll", "boxed_poll";
     Select: SelectBackend, "select", "boxed_select";
-    Polling: PollingBackend, "polling", "boxed_polling";
+    #[cfg(feature = "polling")]
+    Polling: selkie::selector::PollingBackend, "polling", "boxed_polling";
 }
 
 /// Makes a `#[test]` of each generic function `fn name<T: Subject>()`, for each subject. One
@@ -103,17 +104,20 @@ macro_rules! on_every_back_end {
             epoll: selkie::selector::EpollBackend;
             poll: selkie::selector::PollBackend;
             select: selkie::selector::SelectBackend;
+            #[cfg(feature = "polling")]
             polling: selkie::selector::PollingBackend;
             boxed_epoll: crate::util::subject::Boxed<selkie::selector::EpollBackend>;
             boxed_poll: crate::util::subject::Boxed<selkie::selector::PollBackend>;
             boxed_select: crate::util::subject::Boxed<selkie::selector::SelectBackend>;
+            #[cfg(feature = "polling")]
             boxed_polling: crate::util::subject::Boxed<selkie::selector::PollingBackend>;
         }
     };
-    (@$tests:tt $($module:ident: $subject:ty;)*) => {
-        $(crate::util::on_every_back_end! { @module $tests $module $subject })*
+    (@$tests:tt $($(#[$cfg:meta])? $module:ident: $subject:ty;)*) => {
+        $(crate::util::on_every_back_end! { @module $tests $(#[$cfg])? $module $subject })*
     };
-    (@module [$($test:ident)*] $module:ident $subject:ty) => {
+    (@module [$($test:ident)*] $(#[$cfg:meta])? $module:ident $subject:ty) => {
+        $(#[$cfg])?
         mod $module {
             $(
                 #[test]

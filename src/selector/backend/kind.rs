@@ -6,7 +6,9 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use super::{Backend, Open, PollingBackend};
+#[cfg(feature = "polling")]
+use super::PollingBackend;
+use super::{Backend, Open};
 #[cfg(target_os = "linux")]
 use super::{EpollBackend, PollBackend, SelectBackend};
 
@@ -18,9 +20,9 @@ const VARIABLE: &str = "SELKIE_BACKEND";
 /// ```
 /// use selkie::{Selector, selector::BackendKind};
 ///
-/// let kind: BackendKind = "polling".parse()?;
+/// let kind: BackendKind = "poll".parse()?;
 /// let selector = Selector::<std::net::TcpStream>::with_backend(kind.open()?);
-/// assert_eq!(selector.backend().name(), "polling");
+/// assert_eq!(selector.backend().name(), "poll");
 /// # use selkie::selector::Backend;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -36,7 +38,9 @@ pub enum BackendKind {
     /// select(2).
     #[cfg(target_os = "linux")]
     Select,
-    /// The `polling` crate: kqueue, event ports and others, epoll on Linux.
+    /// The `polling` crate: kqueue, event ports and others, epoll on Linux. With the feature
+    /// `polling`, which is on by default.
+    #[cfg(feature = "polling")]
     Polling,
 }
 
@@ -45,6 +49,7 @@ impl BackendKind {
     pub const ALL: &'static [Self] = &[
         #[cfg(target_os = "linux")]
         Self::Epoll,
+        #[cfg(feature = "polling")]
         Self::Polling,
         #[cfg(target_os = "linux")]
         Self::Poll,
@@ -77,6 +82,7 @@ impl BackendKind {
             Self::Poll => "poll",
             #[cfg(target_os = "linux")]
             Self::Select => "select",
+            #[cfg(feature = "polling")]
             Self::Polling => "polling",
         }
     }
@@ -93,6 +99,7 @@ impl BackendKind {
             Self::Poll => Box::new(PollBackend::open()?),
             #[cfg(target_os = "linux")]
             Self::Select => Box::new(SelectBackend::open()?),
+            #[cfg(feature = "polling")]
             Self::Polling => Box::new(PollingBackend::open()?),
         })
     }
@@ -126,8 +133,15 @@ pub struct UnknownBackend(String);
 
 impl fmt::Display for UnknownBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name) = self;
         let known: Vec<_> = BackendKind::ALL.iter().map(|kind| kind.name()).collect();
-        write!(f, "{:?} is not a back end of this system; use one of {}", self.0, known.join(", "))
+        let known = known.join(", ");
+        if name == "polling" {
+            let remedy = "build selkie with its feature `polling`";
+            write!(f, "{name:?} is not a back end of this build; {remedy}, or use one of {known}")
+        } else {
+            write!(f, "{name:?} is not a back end of this system; use one of {known}")
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod kind;
 mod poll;
 #[cfg(target_os = "linux")]
 mod poll_bits;
+#[cfg(feature = "polling")]
 mod portable;
 mod ready;
 #[cfg(target_os = "linux")]
@@ -28,6 +29,7 @@ pub use epoll::EpollBackend;
 pub use kind::{BackendKind, UnknownBackend};
 #[cfg(target_os = "linux")]
 pub use poll::PollBackend;
+#[cfg(feature = "polling")]
 pub use portable::PollingBackend;
 pub use ready::ReadyList;
 #[cfg(target_os = "linux")]

@@ -10,8 +10,8 @@
 //! - [`Lie::Beyond`]: directions that the interest does not name, which the selector masks.
 //! - [`Lie::Gone`]: tokens that are gone, the reserved one, and one that never was. The events of
 //!   a registration that went while they were held back come out as such, too.
-//! - [`Lie::Hold`], [`Lie::HoldNotification`]: late is not lost. While something is held back, waits
-//!   end within a millisecond, it comes after a few of them, and the descriptor is readable.
+//! - [`Lie::Hold`], [`Lie::HoldNotification`]: events may be delayed if waits return promptly until
+//!   then, here within a millisecond, and the descriptor is readable. They come after a few waits.
 //! - [`Lie::Split`], [`Lie::Fragment`]: an event in parts, READ and WRITE not before the others, as
 //!   a reader who knows of no end of stream takes a short read for the last one.
 //! - [`Lie::Reorder`]: a batch has no order. Two events of a token may become one.
