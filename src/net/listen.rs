@@ -68,8 +68,8 @@ impl<A> Listen<A> {
 
     /// Whether several listeners, of the same user, may have the same address at once; each with
     /// this option (`SO_REUSEPORT`). Linux spreads the connections over them: one listener for each
-    /// thread, or each process, needs nobody who hands connections out. Usually not.
-    #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
+    /// thread, or each process, needs nobody who hands connections out. Usually not. Solaris and
+    /// illumos have no such option: there, [`bind`](Self::bind) is `Unsupported` then.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.options.reuse_port = reuse;
         self
@@ -118,9 +118,8 @@ impl Options {
         if self.reuse_address {
             socket.set_reuse_address(true)?;
         }
-        #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
         if self.reuse_port {
-            socket.set_reuse_port(true)?;
+            reuse_port(&socket)?;
         }
         if self.nodelay {
             socket.set_tcp_nodelay(true)?;
@@ -132,4 +131,14 @@ impl Options {
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok(socket)
     }
+}
+
+#[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
+fn reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(any(target_os = "solaris", target_os = "illumos"))]
+fn reuse_port(_: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -7,7 +7,8 @@
 //! process that have a signal in their set get it, in any thread and any runtime, and beside them
 //! whoever else has registered for it with signal-hook's registry. The first of them takes the
 //! signal's action away, and the last one gives it back when it is dropped: mostly the default
-//! action, which ends the process.
+//! action, which ends the process. What that was stands in a static, the only one of this crate
+//! that belongs to the process: signals do.
 //!
 //! That is also the limit. Other code that takes the same signal *while* there are [`Signals`] of
 //! it and by the same registry (signal-hook, tokio) loses it when the last of these is dropped: the

@@ -16,9 +16,7 @@ mod node;
 mod shutdown;
 mod state;
 
-pub use crate::executor::{
-    AbortHandle, Outcome, Panic, Task, TaskError, TaskId, TaskState,
-};
+pub use crate::executor::{AbortHandle, Outcome, Panic, Task, TaskError, TaskId, TaskState};
 pub use cancel::Cancel;
 pub use cancelled::{Cancelled, RunUntilCancelled};
 pub use group::{Spawner, TaskGroup};

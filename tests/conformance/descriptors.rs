@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use selkie::selector::Backend;
 use selkie::{Events, Interest, Readiness};
 
@@ -109,7 +109,7 @@ fn no_descriptor_to_spare_is_an_error_that_leaks_none<T: Subject>() {
     let mut refusals = 0;
     let backend = loop {
         let next_free = source.try_clone().unwrap().as_raw_fd();
-        let limit = u64::try_from(next_free).unwrap() + refusals;
+        let limit = rlim_t::try_from(next_free).unwrap() + refusals;
         setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
         let opened = T::try_open();
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
@@ -120,7 +120,7 @@ fn no_descriptor_to_spare_is_an_error_that_leaks_none<T: Subject>() {
         assert_eq!(open_descriptors(), before, "a failed one left something open");
         refusals += 1;
     };
-    let used = added_since(&before).len() as u64;
+    let used = added_since(&before).len() as rlim_t;
     assert!((1..=used).contains(&refusals), "{refusals} refusals for {used} descriptors");
     // What was opened in need is as good as another.
     let mut selector = selkie::Selector::with_backend(backend);

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
+use nix::sys::resource::rlim_t;
 use selkie::selector::Backend;
 use selkie::{Events, Interest, Key, Readiness, Selector};
 
@@ -19,7 +20,7 @@ on_every_back_end! {
 const PAIRS: usize = 10_000;
 
 /// Descriptors for all else that is open in the child.
-const SPARE: u64 = 32;
+const SPARE: rlim_t = 32;
 
 type Many<T> = Selector<UnixStream, usize, <T as Subject>::Backend>;
 

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::sys::resource::rlim_t;
 use selkie::selector::BackendKind;
 use selkie::sleep;
 use socket2::SockRef;
@@ -28,7 +29,7 @@ const MOST: usize = 25_000;
 const MOST_SCANNED: usize = 5_000;
 
 /// Descriptors that are no connections, on either side. Generous.
-const OTHERS: u64 = 40;
+const OTHERS: rlim_t = 40;
 
 /// Clients that come at a time: fewer than the server's backlog, so that none has to knock twice.
 const AT_THE_DOOR: usize = 2_000;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use selkie::{Async, Task, spawn, timeout, yield_now};
 
 use crate::child::{self, role};
@@ -67,7 +67,7 @@ pub async fn until(mut condition: impl FnMut() -> bool) {
 }
 
 /// Raises the limit of descriptors as far as that goes without special rights.
-pub fn raise_limit() -> u64 {
+pub fn raise_limit() -> rlim_t {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
     hard

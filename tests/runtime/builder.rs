@@ -138,7 +138,7 @@ fn no_descriptor_to_spare_for_a_runtimes_own_is_an_error_until_there_is_one() {
     for kind in BackendKind::ALL.iter().copied().filter(|kind| has_descriptor(*kind)) {
         let runtime = Builder::new().backend(kind).build().unwrap();
         let next_free = fs::File::open("/dev/null").unwrap().as_raw_fd();
-        setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next_free).unwrap(), hard).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, next_free.try_into().unwrap(), hard).unwrap();
         let error = runtime.descriptor().map(|_| ()).map_err(|error| error.raw_os_error());
         let text = panic_text(|| runtime.as_fd().as_raw_fd());
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();

@@ -6,19 +6,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use rustix::io::fcntl_dupfd_cloexec;
 
 /// Descriptors that the suite asks for: 10,000 pairs, and ample room for its other tests.
-const WANTED: u64 = 40_000;
+const WANTED: rlim_t = 40_000;
 
 /// Numbers at the upper end that only [`Closable`] uses: at most a few for each of its tests.
-pub const SET_APART: u64 = 1_000;
+pub const SET_APART: rlim_t = 1_000;
 
 /// Raises the limit of open descriptors for this process as far as it is wanted, as root beyond
 /// the hard limit, and returns what it is then.
-pub fn limit() -> u64 {
-    static LIMIT: OnceLock<u64> = OnceLock::new();
+pub fn limit() -> rlim_t {
+    static LIMIT: OnceLock<rlim_t> = OnceLock::new();
     *LIMIT.get_or_init(|| {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         if soft < WANTED && setrlimit(Resource::RLIMIT_NOFILE, WANTED, hard.max(WANTED)).is_err() {

@@ -29,7 +29,7 @@ pub enum Part {
     Memory,
     /// The runtimes' own operations: tasks, wake-ups, timers.
     Micro,
-    /// HTTP requests per second of the server's processor time.
+    /// HTTP requests per second of the server's processor time, under wrk.
     Http,
     /// What depending on a runtime costs: crates, seconds, bytes.
     Build,

@@ -72,15 +72,13 @@ impl Core {
         let thread = thread::Builder::new().name(format!("core {number}")).spawn(work)?;
         match remote.recv() {
             Ok(remote) => Ok(Self { remote, thread }),
-            Err(_) => Err(thread
-                .join()
-                .map_or_else(|_| panicked(), |ended| ended.err().unwrap_or_else(panicked))),
+            Err(_) => join(thread).and(Err(io::Error::other("a runtime ended at once"))),
         }
     }
 }
 
-fn panicked() -> io::Error {
-    io::Error::other("the thread of a core panicked")
+fn join(thread: JoinHandle<io::Result<u64>>) -> io::Result<u64> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 async fn serve(address: SocketAddr, hands: bool, count: usize) -> io::Result<()> {
@@ -111,8 +109,7 @@ async fn serve(address: SocketAddr, hands: bool, count: usize) -> io::Result<()>
     .await;
     println!("core 0 had {} connections", served());
     for (number, core) in (1..).zip(others) {
-        let served = core.thread.join().map_err(|_| panicked())??;
-        println!("core {number} had {served} connections");
+        println!("core {number} had {} connections", join(core.thread)?);
     }
     Ok(())
 }

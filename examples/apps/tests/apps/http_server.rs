@@ -1,7 +1,8 @@
 //! `http_server`, with curl, wrk, Python and strace.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -112,6 +113,26 @@ pub fn ends_gracefully(program: &Path) {
     assert!(idle.end().status.success());
     let refused = Command::new("curl").args(["--silent", &format!("http://{address}/")]).status();
     assert_eq!(refused.unwrap().code(), Some(7), "there is nobody");
+}
+
+#[test]
+fn what_takes_longer_than_the_grace_is_cut() {
+    let (mut server, address) = server();
+    let mut client = TcpStream::connect(address).unwrap();
+    let head = b"POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\nthe";
+    client.write_all(head).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut begin = [0; 15];
+    client.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200 OK");
+    server.signal(Signal::INT);
+    // The rest never comes.
+    server.wait_for_line("shutting down, 1 connections are open");
+    let before = Instant::now();
+    let ended = server.end();
+    assert!(ended.status.success());
+    assert_eq!(ended.out.last().unwrap(), "0 ended by themselves, 1 were cut");
+    assert!(before.elapsed() > Duration::from_secs(4), "it had some time");
 }
 
 #[test]
