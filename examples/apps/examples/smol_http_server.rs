@@ -1,11 +1,11 @@
 //! `http_server`, with smol.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
@@ -19,29 +19,22 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 use smol::net::{TcpListener, TcpStream};
 use smol::stream::StreamExt;
-use smol::{LocalExecutor, Timer};
-use smol_hyper::rt::{FuturesIo, SmolTimer};
+use smol::{Executor, Timer};
+use smol_hyper::rt::{FuturesIo, SmolExecutor, SmolTimer};
 
 const HEAD: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 
 type Body = Either<Full<Bytes>, Incoming>;
 
-/// smol-hyper's own executor asks for what is `Send`.
-#[derive(Clone)]
-struct Local(Rc<LocalExecutor<'static>>);
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, future: F) {
-        self.0.spawn(async { drop(future.await) }).detach();
-    }
-}
-
-async fn answer(request: Request<Incoming>, count: Rc<Cell<u64>>) -> hyper::Result<Response<Body>> {
-    count.set(count.get() + 1);
+async fn answer(
+    request: Request<Incoming>,
+    count: Arc<AtomicU64>,
+) -> hyper::Result<Response<Body>> {
+    let number = count.fetch_add(1, Relaxed) + 1;
     let text = |text: String| Response::new(Either::Left(Full::from(text)));
     Ok(match (request.method(), request.uri().path()) {
-        (&Method::GET, "/") => text(format!("request {}\n", count.get())),
+        (&Method::GET, "/") => text(format!("request {number}\n")),
         (&Method::GET, "/slow") => {
             Timer::after(Duration::from_secs(1)).await;
             text("here it is\n".to_owned())
@@ -56,16 +49,16 @@ async fn answer(request: Request<Incoming>, count: Rc<Cell<u64>>) -> hyper::Resu
 }
 
 async fn converse(
-    executor: Local,
+    executor: Arc<Executor<'static>>,
     stream: TcpStream,
     peer: SocketAddr,
-    count: Rc<Cell<u64>>,
+    count: Arc<AtomicU64>,
     end: Receiver<()>,
 ) {
-    let mut server = auto::Builder::new(executor);
+    let mut server = auto::Builder::new(SmolExecutor::new(executor));
     server.http1().timer(SmolTimer::new()).header_read_timeout(HEAD);
     server.http2().timer(SmolTimer::new()).keep_alive_interval(HEAD);
-    let service = service_fn(|request| answer(request, count.clone()));
+    let service = service_fn(move |request| answer(request, count.clone()));
     let mut connection = pin!(server.serve_connection(FuturesIo::new(stream), service));
     let ended = match select(connection.as_mut(), pin!(end.recv())).await {
         First::Left((ended, _)) => ended,
@@ -79,12 +72,12 @@ async fn converse(
     }
 }
 
-async fn serve(executor: Local, address: SocketAddr) -> io::Result<()> {
+async fn serve(executor: Arc<Executor<'static>>, address: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])?;
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
-    let count = Rc::new(Cell::new(0));
+    let count = Arc::new(AtomicU64::new(0));
     // Each task holds a sender: when all are gone, so are the tasks. A receiver of the other channel
     // tells it to end, when that is closed.
     let (alive, ended) = smol::channel::unbounded::<()>();
@@ -99,7 +92,7 @@ async fn serve(executor: Local, address: SocketAddr) -> io::Result<()> {
                 stream.set_nodelay(true)?;
                 let serves = converse(executor.clone(), stream, peer, count.clone(), ends.clone());
                 let alive = alive.clone();
-                let task = executor.0.spawn(async move {
+                let task = executor.spawn(async move {
                     serves.await;
                     drop(alive);
                 });
@@ -131,8 +124,8 @@ async fn serve(executor: Local, address: SocketAddr) -> io::Result<()> {
 fn main() -> ExitCode {
     let address = selkie_apps::address_or("127.0.0.1:8080");
     let result = address.and_then(|address| {
-        let executor = Rc::new(LocalExecutor::new());
-        smol::block_on(executor.run(serve(Local(executor.clone()), address)))
+        let executor = Arc::new(Executor::new());
+        smol::block_on(executor.run(serve(executor.clone(), address)))
     });
     selkie_apps::exit("http_server [ADDR]", result)
 }

@@ -1,23 +1,22 @@
 //! `http_server`, with tokio.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,21 +26,14 @@ const GRACE: Duration = Duration::from_secs(5);
 
 type Body = Either<Full<Bytes>, Incoming>;
 
-/// hyper-util's own executor asks for what is `Send`.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        spawn_local(async { drop(future.await) });
-    }
-}
-
-async fn answer(request: Request<Incoming>, count: Rc<Cell<u64>>) -> hyper::Result<Response<Body>> {
-    count.set(count.get() + 1);
+async fn answer(
+    request: Request<Incoming>,
+    count: Arc<AtomicU64>,
+) -> hyper::Result<Response<Body>> {
+    let number = count.fetch_add(1, Relaxed) + 1;
     let text = |text: String| Response::new(Either::Left(Full::from(text)));
     Ok(match (request.method(), request.uri().path()) {
-        (&Method::GET, "/") => text(format!("request {}\n", count.get())),
+        (&Method::GET, "/") => text(format!("request {number}\n")),
         (&Method::GET, "/slow") => {
             sleep(Duration::from_secs(1)).await;
             text("here it is\n".to_owned())
@@ -58,13 +50,13 @@ async fn answer(request: Request<Incoming>, count: Rc<Cell<u64>>) -> hyper::Resu
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
-    count: Rc<Cell<u64>>,
+    count: Arc<AtomicU64>,
     end: CancellationToken,
 ) {
-    let mut server = auto::Builder::new(LocalExecutor);
+    let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD);
-    let service = service_fn(|request| answer(request, count.clone()));
+    let service = service_fn(move |request| answer(request, count.clone()));
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let ended = match end.run_until_cancelled(connection.as_mut()).await {
         Some(ended) => ended,
@@ -85,7 +77,7 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
     let address = listener.local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
     let (clients, end) = (TaskTracker::new(), CancellationToken::new());
-    let count = Rc::new(Cell::new(0));
+    let count = Arc::new(AtomicU64::new(0));
     loop {
         let accepted = select! {
             accepted = listener.accept() => accepted,
@@ -95,8 +87,7 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
         match accepted {
             Ok((stream, peer)) => {
                 stream.set_nodelay(true)?;
-                let serves = converse(stream, peer, count.clone(), end.clone());
-                spawn_local(clients.track_future(serves));
+                clients.spawn(converse(stream, peer, count.clone(), end.clone()));
             }
             Err(error) => {
                 eprintln!("cannot accept: {error}");
@@ -118,7 +109,7 @@ fn main() -> ExitCode {
     let address = selkie_apps::address_or("127.0.0.1:8080");
     let result = address.and_then(|address| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        LocalSet::new().block_on(&runtime, serve(address))
+        runtime.block_on(serve(address))
     });
     selkie_apps::exit("http_server [ADDR]", result)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::process::example_path;
-use crate::{child, http_server, netcat, proxy};
+use crate::{child, http_server, netcat, proxy, tls, websocket};
 
 #[test]
 fn the_http_servers_of_the_others_answer_and_end_gracefully_too() {
@@ -19,6 +19,14 @@ fn the_http_servers_of_the_others_answer_and_end_gracefully_too() {
 fn the_proxies_of_the_others_keep_half_closed_connections_too() {
     proxy::half_closed(&example_path("tokio_proxy"), 1);
     proxy::half_closed(&example_path("smol_proxy"), 2);
+}
+
+#[test]
+fn the_echo_servers_of_the_others_speak_tls_and_websocket_too() {
+    for (runtime, threads) in [("tokio", 1), ("smol", 2)] {
+        tls::either_version(&example_path(&format!("{runtime}_tls_echo")), threads);
+        websocket::messages(&example_path(&format!("{runtime}_websocket_echo")), threads);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -18,8 +19,12 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::of(env!("CARGO_BIN_EXE_tls_echo").as_ref())
+    }
+
+    fn of(program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tls_echo"));
+        let mut command = Command::new(program);
         command.arg("127.0.0.1:0").arg(folder.path().join("certificate.pem"));
         let mut program = Program::start(&mut command);
         let address = program.address();
@@ -41,7 +46,12 @@ impl Server {
 
 #[test]
 fn openssl_gets_its_lines_back_from_the_tls_echo_in_either_version() {
-    let mut server = Server::start();
+    either_version(env!("CARGO_BIN_EXE_tls_echo").as_ref(), 1);
+}
+
+/// What `openssl s_client` gets from a server, which has so many threads.
+pub fn either_version(program: &Path, threads: usize) {
+    let mut server = Server::of(program);
     for version in ["-tls1_2", "-tls1_3"] {
         let Some(mut command) = server.s_client(&[version]) else { return };
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -60,7 +70,7 @@ fn openssl_gets_its_lines_back_from_the_tls_echo_in_either_version() {
         let told = server.program.wait_for_line("127.0.0.1:");
         assert!(told.ends_with(": 100009 bytes"), "{told}");
     }
-    assert_eq!(server.program.threads(), 1);
+    assert_eq!(server.program.threads(), threads);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `websocket_echo`, with Python's `websockets`.
 
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -9,8 +10,13 @@ use crate::process::{Program, Stream};
 
 #[test]
 fn pythons_websockets_get_their_messages_back_and_a_goodbye() {
+    messages(env!("CARGO_BIN_EXE_websocket_echo").as_ref(), 1);
+}
+
+/// What Python's `websockets` get from a server, which has so many threads.
+pub fn messages(program: &Path, threads: usize) {
     let Some(mut script) = python("websocket.py", "websockets") else { return };
-    let mut command = Command::new(env!("CARGO_BIN_EXE_websocket_echo"));
+    let mut command = Command::new(program);
     let mut server = Program::start(command.arg("127.0.0.1:0"));
     let address = server.address();
     let mut client = Program::start(script.arg(format!("ws://{address}")));
@@ -21,7 +27,7 @@ fn pythons_websockets_get_their_messages_back_and_a_goodbye() {
 
     // The client still has a connection when the server ends.
     client.wait_for_line("waiting");
-    assert_eq!(server.threads(), 1);
+    assert_eq!(server.threads(), threads);
     server.signal(Signal::TERM);
     let ended = client.end();
     assert!(ended.status.success(), "{:#?}", ended.err);
