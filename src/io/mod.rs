@@ -22,7 +22,7 @@ pub use self::standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 use crate::executor::current;
 use crate::reactor::{Direction, Found, Kind, Leave, Reactor, Source, Waiter};
 use crate::selector::RegisterError;
-use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Async I/O on a `T` with a descriptor: a socket, a pipe, a selector, anything that can be
 /// watched.
@@ -283,6 +283,25 @@ impl<T: AsFd> AsRawFd for Async<T> {
 impl<T> AsRef<T> for Async<T> {
     fn as_ref(&self) -> &T {
         self.get_ref()
+    }
+}
+
+/// A descriptor that is known to be such a source; made non-blocking here.
+impl<T: AsFd + From<OwnedFd> + 'static> TryFrom<OwnedFd> for Async<T> {
+    type Error = io::Error;
+
+    #[track_caller]
+    fn try_from(descriptor: OwnedFd) -> io::Result<Self> {
+        Ok(Self::new(T::from(descriptor))?)
+    }
+}
+
+/// Takes the source out, as [`Async::into_inner`].
+impl<T: Into<OwnedFd>> TryFrom<Async<T>> for OwnedFd {
+    type Error = io::Error;
+
+    fn try_from(source: Async<T>) -> io::Result<Self> {
+        source.into_inner().map(Into::into)
     }
 }
 

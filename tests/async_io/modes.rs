@@ -172,3 +172,16 @@ fn a_clone_of_an_async_keeps_the_source_until_the_last_one_is_gone() {
         assert_eq!(far.read(&mut buf).unwrap(), 0);
     });
 }
+
+#[test]
+fn a_source_is_made_of_a_descriptor_and_a_descriptor_of_a_source() {
+    run(async || {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let mut near = Async::<UnixStream>::try_from(OwnedFd::from(near)).unwrap();
+        near.write_all(b"hi").await.unwrap();
+        let mut buf = [0; 2];
+        far.read_exact(&mut buf).unwrap();
+        let near = OwnedFd::try_from(near).unwrap();
+        assert!(!is_nonblocking(&near), "as it was found");
+    });
+}
