@@ -202,9 +202,9 @@ impl Executor {
         }
     }
 
-    /// Drops the futures of all tasks but of those that the caller is `polling`, which never end:
-    /// a turn borrows its runtime, so the process is exiting. What another thread holds on to is
-    /// leaked.
+    /// Drops the futures of all tasks, on this thread. `polling` is how many of them are being
+    /// polled now: none, or one that ends the process, and is not waited for. A task that another
+    /// thread does not hand back in time is leaked.
     pub(crate) fn close(&self, polling: usize) {
         self.spawning.set(Spawning::QueuesToDrop);
         self.shared.inbox.close_to_new();

@@ -340,7 +340,7 @@ fn the_descriptor_is_one_and_the_same_for_the_life_of_the_runtime() {
     on_each(|runtime| {
         let before = runtime.as_fd().as_raw_fd();
         run_on(&runtime, yield_now());
-        assert_eq!(runtime.as_fd().as_raw_fd(), before);
+        assert_eq!(runtime.as_raw_fd(), before);
         assert_eq!(runtime.descriptor().unwrap().as_raw_fd(), before);
     });
 }

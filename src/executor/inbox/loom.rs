@@ -28,7 +28,13 @@ struct Shared {
     is_closing: Arc<AtomicBool>,
 }
 
-/// A loop, as `runtime::inner` has it.
+fn taken(inbox: &Inbox<u8>) -> Vec<u8> {
+    let mut taken = Vec::new();
+    inbox.take_into(&mut taken);
+    taken
+}
+
+/// A loop, as `runtime::round` has it.
 struct Loop {
     shared: Shared,
     received: Vec<u8>,
@@ -58,7 +64,7 @@ impl Loop {
     /// A turn that blocks.
     fn turn(&mut self) {
         let Shared { inbox, bell, .. } = &self.shared;
-        let before = inbox.take();
+        let before = taken(inbox);
         let may_block = before.is_empty() && {
             self.sleeps += 1;
             inbox.fall_asleep()
@@ -69,7 +75,7 @@ impl Loop {
             bell.take();
         }
         inbox.wake_up();
-        self.received.extend(before.into_iter().chain(inbox.take()));
+        self.received.extend(before.into_iter().chain(taken(inbox)));
     }
 
     fn turn_until_received(&mut self, count: usize) {
@@ -83,7 +89,7 @@ impl Loop {
         let Shared { inbox, is_closing, .. } = &self.shared;
         inbox.close_to_new();
         is_closing.swap(true, SeqCst);
-        self.received.extend(inbox.take());
+        self.received.extend(taken(inbox));
         self.received.extend(inbox.close());
         assert!(!inbox.has_items());
     }
