@@ -32,6 +32,7 @@ pub mod time;
 mod timers;
 #[cfg(feature = "unblock")]
 pub mod unblock;
+pub mod world;
 
 pub use executor::{AbortHandle, Outcome, Panic, Task, TaskError};
 pub use interest::{Interest, Readiness};

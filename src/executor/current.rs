@@ -1,4 +1,5 @@
-//! Layer 3: the thread's pointer to its current runtime, the core's only static.
+//! Layer 3: the thread's pointer to its current runtime: beside the thread's world
+//! (`selector/world`), the core's only static.
 //! Invariant: set exactly while a turn, a `block_on` or an `enter` of that runtime is on the stack,
 //! in a panic too.
 

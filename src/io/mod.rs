@@ -22,6 +22,7 @@ pub use self::standard::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 use crate::executor::current;
 use crate::reactor::{Direction, Found, Kind, Leave, Reactor, Source, Waiter};
 use crate::selector::RegisterError;
+use crate::selector::world::{Instead, World};
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Async I/O on a `T` with a descriptor: a socket, a pipe, a selector, anything that can be
@@ -122,6 +123,19 @@ impl<T> Async<T> {
         &self.source.io
     }
 
+    /// What the runtime's world does instead of the system, with the descriptor that the program
+    /// sees.
+    #[inline]
+    pub(crate) fn instead<R>(
+        &self,
+        op: impl FnOnce(&dyn World, BorrowedFd<'_>) -> Instead<R>,
+    ) -> Instead<R>
+    where
+        T: AsFd,
+    {
+        self.reactor.world().and_then(|world| op(world, self.source.io.as_fd()))
+    }
+
     pub(crate) fn reactor(&self) -> &Rc<Reactor> {
         &self.reactor
     }
@@ -130,7 +144,12 @@ impl<T> Async<T> {
         self.source.state.kind()
     }
 
-    /// The descriptor, as [`io`](Self::io).
+    /// What a listener accepts is of its own kind, in the system; else nobody knows yet.
+    pub(crate) fn kind_of_accepted(&self) -> Option<Kind> {
+        self.reactor.world().is_none().then(|| self.kind())
+    }
+
+    /// The descriptor that is watched, as [`io`](Self::io).
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.source.state.descriptor()
     }

@@ -6,6 +6,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::slice;
 
+use crate::executor::current;
+use crate::selector::world::Instead;
+
 /// What can be connected to, and listened on: an address, several of them, or a host's name.
 ///
 /// | written | is |
@@ -124,6 +127,11 @@ impl Addresses {
         }
         result
     }
+}
+
+/// The addresses of a host by its name, where the runtime's world knows them.
+pub(super) fn resolve_in_world(name: &str, port: u16) -> Instead<Vec<SocketAddr>> {
+    current::get().and_then(|executor| executor.reactor.world()?.resolve(name, port))
 }
 
 fn invalid(text: fmt::Arguments<'_>) -> io::Error {

@@ -3,6 +3,7 @@
 //! hang-up.
 
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 
 use rustix::io::Errno;
@@ -11,12 +12,12 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::executor::current;
 use crate::io::Async;
 use crate::reactor::Kind;
-use crate::sys::{AsFd, OwnedFd};
+use crate::sys::{AsFd, BorrowedFd, OwnedFd};
 
 /// A stream socket that is connected, or on its way to be.
 pub(super) struct Begun<T> {
     stream: Async<T>,
-    is_in_progress: bool,
+    connect: Connect,
 }
 
 /// Calls connect(2) for a socket that is non-blocking. If its `kind` is not known, the system is
@@ -31,31 +32,63 @@ pub(super) fn begin<T>(
 where
     T: AsFd + From<OwnedFd> + 'static,
 {
-    let is_in_progress = match socket.connect(address) {
-        Ok(()) => false,
-        Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => true,
-        Err(error) => return Err(error),
-    };
+    let connect = begin_connect(&socket, address)?;
     let reactor = Rc::clone(&current::expect().reactor);
     let stream = Async::fresh(T::from(OwnedFd::from(socket)), kind, reactor)?;
-    Ok(Begun { stream, is_in_progress })
+    Ok(Begun { stream, connect })
+}
+
+/// A TCP stream that is connected to `address`, or on its way to be.
+pub(super) fn begin_tcp(address: SocketAddr) -> io::Result<Begun<TcpStream>> {
+    let reactor = &current::expect().reactor;
+    if let Some(stream) = reactor.world().and_then(|world| world.connect_tcp(address)) {
+        let stream = Async::fresh(stream?, None, Rc::clone(reactor))?;
+        return Ok(Begun { stream, connect: Connect::InProgress });
+    }
+    let socket = stream_socket(Domain::for_address(address))?;
+    begin(socket, Some(Kind::Tcp), &SockAddr::from(address))
+}
+
+/// How far a connect(2) has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connect {
+    Done,
+    InProgress,
+}
+
+/// connect(2) of a socket that is non-blocking.
+pub(super) fn begin_connect(socket: &Socket, address: &SockAddr) -> io::Result<Connect> {
+    match socket.connect(address) {
+        Ok(()) => Ok(Connect::Done),
+        Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {
+            Ok(Connect::InProgress)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl<T: AsFd> Begun<T> {
     /// Waits until the socket is connected.
     pub(super) async fn end(self) -> io::Result<Async<T>> {
-        if self.is_in_progress {
+        if self.connect == Connect::InProgress {
             self.stream.writable().await?;
-            let descriptor = self.stream.descriptor();
-            let socket = SockRef::from(&descriptor);
-            if let Some(error) = socket.take_error()? {
-                return Err(error);
-            }
-            // Writable and without an error is not yet connected: ask for the peer.
-            socket.peer_addr()?;
+            self.stream
+                .instead(|world, stream| world.finish_connect(stream))
+                .unwrap_or_else(|| connected(self.stream.descriptor()))?;
         }
         Ok(self.stream)
     }
+}
+
+/// # Errors
+/// If the system says that a socket is not connected.
+pub(super) fn connected(stream: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = SockRef::from(&stream);
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    // Writable and without an error is not yet connected: ask for the peer.
+    socket.peer_addr().map(|_| ())
 }
 
 /// A stream socket that is non-blocking and close-on-exec.

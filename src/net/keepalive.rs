@@ -90,6 +90,9 @@ impl Async<TcpStream> {
         if !socket.keepalive()? {
             return Ok(None);
         }
+        if self.is_of_a_world() {
+            return Ok(Some(Keepalive::default()));
+        }
         Ok(Some(Keepalive {
             idle: Some(socket.tcp_keepalive_time()?),
             interval: Some(socket.tcp_keepalive_interval()?),
@@ -105,10 +108,18 @@ impl Async<TcpStream> {
     pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
         let descriptor = self.descriptor();
         let socket = SockRef::from(&descriptor);
+        if self.is_of_a_world() {
+            return socket.set_keepalive(keepalive.is_some());
+        }
         match keepalive {
             Some(keepalive) => socket.set_tcp_keepalive(&keepalive.parameters()),
             None => socket.set_keepalive(false),
         }
+    }
+
+    /// True if the system does not take it for a TCP stream, which alone has these times.
+    fn is_of_a_world(&self) -> bool {
+        self.instead(|world, stream| world.nodelay(stream)).is_some()
     }
 }
 

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker, ready};
 use slotmap::{DefaultKey, SlotMap};
 
 use super::incoming::Incoming;
-use super::{tcp, unix as unix_sockets};
+use super::unix as unix_sockets;
 use crate::io::Async;
 use crate::panics::FirstPanic;
 use crate::reactor::Direction;
@@ -51,7 +51,9 @@ pub trait Accept: AsFd + 'static + sealed::Sealed {
 
     /// One accept(2), of a socket that does not block.
     #[doc(hidden)]
-    fn accept_one(&self) -> io::Result<(Self::Stream, Self::Address)>;
+    fn accept_one(listener: &Async<Self>) -> io::Result<(Self::Stream, Self::Address)>
+    where
+        Self: Sized;
 }
 
 mod sealed {
@@ -64,8 +66,8 @@ impl Accept for TcpListener {
     type Stream = TcpStream;
     type Address = net::SocketAddr;
 
-    fn accept_one(&self) -> io::Result<(TcpStream, net::SocketAddr)> {
-        tcp::accept(self)
+    fn accept_one(listener: &Async<Self>) -> io::Result<(TcpStream, net::SocketAddr)> {
+        listener.accept_now()
     }
 }
 
@@ -73,8 +75,8 @@ impl Accept for UnixListener {
     type Stream = UnixStream;
     type Address = unix::SocketAddr;
 
-    fn accept_one(&self) -> io::Result<(UnixStream, unix::SocketAddr)> {
-        unix_sockets::accept(self)
+    fn accept_one(listener: &Async<Self>) -> io::Result<(UnixStream, unix::SocketAddr)> {
+        unix_sockets::accept(listener.io())
     }
 }
 
@@ -124,7 +126,7 @@ impl<L: Accept> LimitedListener<L> {
     pub async fn accept(&self) -> io::Result<Accepted<L>> {
         let mut waiting = Waiting::new(&self.places);
         let place = poll_fn(|cx| waiting.poll(cx)).await;
-        let accept_one = || self.listener.io().accept_one();
+        let accept_one = || L::accept_one(&self.listener);
         let (socket, peer) = self.listener.operation(Direction::Read, accept_one).await?;
         Ok((self.accepted(socket, place)?, peer))
     }
@@ -137,7 +139,7 @@ impl<L: Accept> LimitedListener<L> {
                 Some(place) => place,
                 None => ready!(waiting.poll(cx)),
             };
-            let accept_one = || self.listener.io().accept_one();
+            let accept_one = || L::accept_one(&self.listener);
             match self.listener.poll_operation(Direction::Read, cx, accept_one) {
                 Poll::Ready(Ok((socket, peer))) => {
                     Poll::Ready(self.accepted(socket, taken).map(|stream| (stream, peer)))
@@ -152,11 +154,11 @@ impl<L: Accept> LimitedListener<L> {
         Incoming::new(self.listener.reactor(), Box::new(poll_accept))
     }
 
-    /// In the listener's runtime, whether or not that is the current one, and of its kind.
+    /// In the listener's runtime, whether or not that is the current one.
     fn accepted(&self, socket: L::Stream, place: Place) -> io::Result<Async<Limited<L::Stream>>> {
         let socket = Limited { socket, _place: place };
         let reactor = Rc::clone(self.listener.reactor());
-        Ok(Async::fresh(socket, Some(self.listener.kind()), reactor)?)
+        Ok(Async::fresh(socket, self.listener.kind_of_accepted(), reactor)?)
     }
 
     /// How many connections are open, and calls of [`accept`](Self::accept) that have a place and

@@ -12,6 +12,7 @@ use super::connect::stream_socket;
 use crate::executor::current;
 use crate::io::Async;
 use crate::reactor::Kind;
+use crate::selector::world::World;
 
 /// Connections that may wait to be accepted, if the system allows as many: Linux's default
 /// `somaxconn`. Those that come beyond it are dropped, and try again after a second.
@@ -105,10 +106,18 @@ impl<A: ToAddresses> Listen<A> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn bind(self) -> io::Result<Async<TcpListener>> {
-        let addresses = self.address.to_addresses()?;
-        let listener = addresses.first(|address| self.options.open(address))?;
         let reactor = Rc::clone(&current::expect().reactor);
-        Ok(Async::fresh(listener.into(), Some(Kind::Tcp), reactor)?)
+        let listener = self.open(reactor.world())?;
+        let kind = reactor.world().is_none().then_some(Kind::Tcp);
+        Ok(Async::fresh(listener, kind, reactor)?)
+    }
+
+    /// Listens in `world`, or else in the system.
+    pub(super) fn open(&self, world: Option<&dyn World>) -> io::Result<TcpListener> {
+        self.address.to_addresses()?.first(|address| {
+            let listener = world.and_then(|world| world.listen_tcp(address, self.options.backlog));
+            listener.unwrap_or_else(|| Ok(self.options.open(address)?.into()))
+        })
     }
 }
 

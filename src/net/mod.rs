@@ -29,6 +29,7 @@ mod incoming;
 mod keepalive;
 mod limit;
 mod listen;
+pub mod nonblocking;
 mod race;
 #[cfg(feature = "resolve")]
 mod resolve;

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::address::ToAddresses;
+use super::address::{ToAddresses, resolve_in_world};
 use crate::unblock::try_unblock;
 
 /// The IP addresses of a host, the one to be preferred first; for sockets that
@@ -37,7 +37,10 @@ use crate::unblock::try_unblock;
 pub async fn resolve(address: impl ToAddresses) -> io::Result<Vec<SocketAddr>> {
     let addresses = address.to_addresses()?;
     match addresses.host() {
-        Some((name, port)) => look_up(name, port).await,
+        Some((name, port)) => match resolve_in_world(name, port) {
+            Some(addresses) => addresses,
+            None => look_up(name, port).await,
+        },
         None => Ok(addresses.known().unwrap_or_default().to_vec()),
     }
 }

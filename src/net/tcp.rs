@@ -13,7 +13,8 @@ use super::incoming::Incoming;
 use super::listen::listen;
 use crate::io::Async;
 use crate::reactor::Direction;
-use crate::sys::BorrowedFd;
+use crate::selector::world::World;
+use crate::sys::{AsFd, BorrowedFd};
 
 impl Async<TcpListener> {
     /// Listens on an IP address, or on the first of several that is free; port 0 lets the system
@@ -39,7 +40,8 @@ impl Async<TcpListener> {
     /// # Errors
     /// As getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io().local_addr()
+        self.instead(|world, socket| world.local_addr(socket))
+            .unwrap_or_else(|| self.io().local_addr())
     }
 
     /// Accepts a connection; returns it and the peer's address.
@@ -52,7 +54,7 @@ impl Async<TcpListener> {
     /// # Cancel safety
     /// May be dropped at any time: no accepted connection is lost.
     pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
-        let (stream, peer) = self.operation(Direction::Read, || accept(self.io())).await?;
+        let (stream, peer) = self.operation(Direction::Read, || self.accept_now()).await?;
         Ok((self.accepted(stream)?, peer))
     }
 
@@ -64,15 +66,19 @@ impl Async<TcpListener> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Async<TcpStream>, SocketAddr)>> {
-        self.poll_operation(Direction::Read, cx, || accept(self.io())).map(|accepted| {
+        self.poll_operation(Direction::Read, cx, || self.accept_now()).map(|accepted| {
             let (stream, peer) = accepted?;
             Ok((self.accepted(stream)?, peer))
         })
     }
 
-    /// In the listener's runtime, whether or not that is the current one, and of its kind.
+    pub(super) fn accept_now(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        accept_now(self.reactor().world(), self.io())
+    }
+
+    /// In the listener's runtime, whether or not that is the current one.
     fn accepted(&self, stream: TcpStream) -> io::Result<Async<TcpStream>> {
-        Ok(Async::fresh(stream, Some(self.kind()), Rc::clone(self.reactor()))?)
+        Ok(Async::fresh(stream, self.kind_of_accepted(), Rc::clone(self.reactor()))?)
     }
 
     /// Accepts one connection after the other, and rests when the process is out of descriptors.
@@ -81,8 +87,16 @@ impl Async<TcpListener> {
     }
 }
 
+/// Accepts in `world`, or else in the system.
+pub(super) fn accept_now(
+    world: Option<&dyn World>,
+    listener: &TcpListener,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    world.and_then(|world| world.accept_tcp(listener.as_fd())).unwrap_or_else(|| accept(listener))
+}
+
 /// One accept(2), of a socket that is non-blocking and close-on-exec.
-pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     #[cfg(target_os = "linux")]
     {
         use rustix::net::{SocketFlags, acceptfrom_with};
@@ -116,7 +130,8 @@ impl Async<TcpStream> {
     /// # Errors
     /// As getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io().local_addr()
+        self.instead(|world, socket| world.local_addr(socket))
+            .unwrap_or_else(|| self.io().local_addr())
     }
 
     /// The address of the other end.
@@ -124,7 +139,8 @@ impl Async<TcpStream> {
     /// # Errors
     /// As getpeername(2).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io().peer_addr()
+        self.instead(|world, socket| world.peer_addr(socket))
+            .unwrap_or_else(|| self.io().peer_addr())
     }
 
     /// Shuts a side of the connection, or both, down.
@@ -140,7 +156,8 @@ impl Async<TcpStream> {
     /// # Errors
     /// As getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
-        SockRef::from(&self.descriptor()).tcp_nodelay()
+        self.instead(|world, stream| world.nodelay(stream))
+            .unwrap_or_else(|| SockRef::from(&self.descriptor()).tcp_nodelay())
     }
 
     /// Sends small writes at once, or gathers them (Nagle's algorithm, the system's default).
@@ -148,7 +165,8 @@ impl Async<TcpStream> {
     /// # Errors
     /// As setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        SockRef::from(&self.descriptor()).set_tcp_nodelay(nodelay)
+        self.instead(|world, stream| world.set_nodelay(stream, nodelay))
+            .unwrap_or_else(|| SockRef::from(&self.descriptor()).set_tcp_nodelay(nodelay))
     }
 }
 

@@ -7,15 +7,14 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::{Domain, SockAddr, Socket};
+use socket2::{SockAddr, Socket};
 
-use super::address::{Addresses, ToAddresses};
-use super::connect::{begin, stream_socket};
+use super::address::{Addresses, ToAddresses, resolve_in_world};
+use super::connect::{begin, begin_tcp};
 use super::race::{Attempt, Attempts, race};
 #[cfg(feature = "resolve")]
 use super::resolve::look_up;
 use crate::io::Async;
-use crate::reactor::Kind;
 use crate::sys::OwnedFd;
 use crate::time::timeout;
 
@@ -159,15 +158,16 @@ async fn connect_to_several(
 /// The IP addresses, looked up if they have to be.
 async fn all_of(addresses: &Addresses) -> io::Result<Vec<SocketAddr>> {
     match addresses.host() {
-        Some((name, port)) => look_up(name, port).await,
+        Some((name, port)) => match resolve_in_world(name, port) {
+            Some(addresses) => addresses,
+            None => look_up(name, port).await,
+        },
         None => Ok(addresses.known().unwrap_or_default().to_vec()),
     }
 }
 
 async fn connect_to_one(address: SocketAddr) -> io::Result<Async<TcpStream>> {
-    let socket = stream_socket(Domain::for_address(address))?;
-    let begun = begin(socket, Some(Kind::Tcp), &SockAddr::from(address))?;
-    begun.end().await
+    begin_tcp(address)?.end().await
 }
 
 #[cfg(not(feature = "resolve"))]

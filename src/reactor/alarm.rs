@@ -26,7 +26,7 @@ impl Alarm {
     pub(super) fn new(selector: &mut SourceSelector) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        let timer = Rc::new(Source::new(timer.as_raw_fd(), false, timer));
+        let timer = Rc::new(Source::new(timer.as_raw_fd(), None, false, timer));
         selector.register(Rc::clone(&timer) as Rc<Source>, Interest::READ, ())?;
         Ok(Self { timer, deadline: Cell::new(None) })
     }

@@ -43,6 +43,7 @@ use self::blocking::FoundBlocking;
 use self::source::SourceSelector;
 use self::waiter::wake_all;
 use crate::interest::Interest;
+use crate::selector::world::World;
 use crate::selector::{Backend, Events, Key, Mode, Notifier, RegisterError};
 use crate::sys::{AsFd, AsRawFd, OwnedFd};
 use crate::timers::Timers;
@@ -69,6 +70,8 @@ pub(crate) struct Reactor {
     rounds: Cell<u64>,
     budget: Budget,
     found_blocking: FoundBlocking,
+    /// `None`: the system.
+    world: Option<Rc<dyn World>>,
 }
 
 /// How sources are registered.
@@ -96,6 +99,7 @@ pub(crate) enum Found {
 impl Reactor {
     pub(crate) fn new(
         backend: Box<dyn Backend + Send>,
+        world: Option<Rc<dyn World>>,
         event_capacity: Option<NonZeroUsize>,
         wants_alarm: bool,
     ) -> io::Result<Self> {
@@ -118,6 +122,7 @@ impl Reactor {
             rounds: Cell::new(0),
             budget: Budget::default(),
             found_blocking: FoundBlocking::default(),
+            world,
         })
     }
 
@@ -134,6 +139,12 @@ impl Reactor {
 
     pub(crate) fn notifier(&self) -> Notifier {
         self.selector.borrow().notifier()
+    }
+
+    /// The world that the runtime lives in, if that is not the system.
+    #[inline]
+    pub(crate) fn world(&self) -> Option<&dyn World> {
+        self.world.as_deref()
     }
 
     /// The clock of the back end.
@@ -183,9 +194,15 @@ impl Reactor {
             Arming::Closed => return Err(RegisterError::new(closed::error(), io, ())),
         };
         // User code, which may use the reactor.
-        let fd = io.as_fd().as_raw_fd();
+        let fd = io.as_fd();
+        let watched = self.world().and_then(|world| world.watched(fd)).transpose();
+        let fd = fd.as_raw_fd();
+        let watched = match watched {
+            Ok(watched) => watched,
+            Err(error) => return Err(RegisterError::new(error, io, ())),
+        };
         let edges_tell_the_end = mode == Mode::Edge && self.reports_read_closed;
-        let source = Rc::new(Source::new(fd, edges_tell_the_end, io));
+        let source = Rc::new(Source::new(fd, watched, edges_tell_the_end, io));
         let watched = Rc::clone(&source) as Rc<Source>;
         let key = self.selector.borrow_mut().register_with_mode(watched, interest, mode, ());
         let key = match key {

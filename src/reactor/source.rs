@@ -16,7 +16,7 @@ use super::waiter::WaiterId;
 use super::waiters::Waiters;
 use crate::interest::{Interest, Readiness};
 use crate::selector::{DefaultSelector, Key};
-use crate::sys::{self, AsFd, BorrowedFd, RawFd};
+use crate::sys::{self, AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// What a program calls a source.
 pub(crate) type Label = Cow<'static, str>;
@@ -28,12 +28,21 @@ pub(super) type SourceSelector = DefaultSelector<Rc<Source>, ()>;
 /// each handle as `Source<T>`.
 pub(crate) struct Source<T: ?Sized = dyn AsFd> {
     pub(crate) state: State,
+    /// What is watched, where a world has another descriptor for that than `io`'s own.
+    _watched: Option<OwnedFd>,
     pub(crate) io: T,
 }
 
 impl<T> Source<T> {
-    pub(super) fn new(fd: RawFd, edges_tell_the_end: bool, io: T) -> Self {
-        Self { state: State::new(fd, edges_tell_the_end), io }
+    /// A source of `io`, whose descriptor is `fd`; watched is that one, or else `watched`.
+    pub(super) fn new(
+        fd: RawFd,
+        watched: Option<OwnedFd>,
+        edges_tell_the_end: bool,
+        io: T,
+    ) -> Self {
+        let fd = watched.as_ref().map_or(fd, AsRawFd::as_raw_fd);
+        Self { state: State::new(fd, edges_tell_the_end), _watched: watched, io }
     }
 }
 
@@ -150,8 +159,8 @@ impl State {
 
     #[inline]
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `borrowed` needs an open descriptor: a state lives beside the `io` that owns it,
-        // in a `Source`, which lends nobody a `&mut` to it. Who closes a descriptor that others own
+        // SAFETY: `borrowed` needs an open descriptor: a state lives in a `Source`, beside the `io`
+        // or `_watched` that owns it, which lends nobody a `&mut` to them. Who closes a descriptor that others own
         // breaks I/O safety there, and is answered by EBADF here.
         unsafe { sys::borrowed(self.fd) }
     }

@@ -33,6 +33,7 @@ use self::root::BlockOn;
 use crate::executor::current::{self, Entered, Running};
 use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
 use crate::reactor::Reactor;
+use crate::selector::world::{self, World};
 use crate::selector::{Backend, BackendKind, Until};
 use crate::sys::OwnedFd;
 
@@ -64,7 +65,7 @@ pub struct Runtime {
 }
 
 impl Builder {
-    /// Makes the runtime.
+    /// Makes the runtime, in the [`world`](crate::world) of this thread: usually that is the system.
     ///
     /// # Errors
     /// As the system's, when it has no descriptor or memory to spare; of kind `InvalidInput` if
@@ -83,7 +84,20 @@ impl Builder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_with(self, backend: Box<dyn Backend + Send>) -> io::Result<Runtime> {
-        Runtime::open(self, backend)
+        Runtime::open(self, backend, world::current())
+    }
+
+    /// As [`build_with`](Self::build_with), in a [`world`](crate::world) of your own, whose clock
+    /// is that of the back end.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_in(
+        self,
+        backend: Box<dyn Backend + Send>,
+        world: Rc<dyn World>,
+    ) -> io::Result<Runtime> {
+        Runtime::open(self, backend, Some(world))
     }
 }
 
@@ -98,8 +112,12 @@ impl Runtime {
         Builder::new().backend_from_env().build()
     }
 
-    fn open(builder: Builder, backend: Box<dyn Backend + Send>) -> io::Result<Self> {
-        let reactor = Reactor::new(backend, builder.event_capacity, builder.timer_fd)?;
+    fn open(
+        builder: Builder,
+        backend: Box<dyn Backend + Send>,
+        world: Option<Rc<dyn World>>,
+    ) -> io::Result<Self> {
+        let reactor = Reactor::new(backend, world, builder.event_capacity, builder.timer_fd)?;
         let inbox = Inbox::new(reactor.notifier());
         let panics = PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume);
         let executor = Executor::new(Shared::new(inbox, panics), reactor, builder.settings);

@@ -36,6 +36,7 @@ mod notifier;
 mod select;
 mod slots;
 mod until;
+pub(crate) mod world;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -46,7 +47,6 @@ use std::time::Instant;
 
 #[cfg(feature = "polling")]
 pub use backend::PollingBackend;
-pub(crate) use backend::system_now;
 pub use backend::{
     Backend, BackendKind, OnSignal, Open, ReadyList, Token, UnknownBackend, Wrapped, Wrapper,
 };

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use crate::executor::current;
-use crate::selector::system_now;
+use crate::selector::world;
 
-/// The time by the current runtime's clock; outside a runtime, by the system's.
+/// The time by the current runtime's clock; outside a runtime, by that of the thread's
+/// [`world`](crate::world), which is usually the system's.
 #[must_use]
 pub fn now() -> Instant {
-    current::get().map_or_else(system_now, |executor| executor.reactor.now())
+    current::get().map_or_else(world::present, |executor| executor.reactor.now())
 }

@@ -148,12 +148,11 @@ fn next_tick(due: Instant, now: Instant, period: Duration, missed: MissedTicks) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selector::system_now;
 
     const PERIOD: Duration = Duration::from_millis(10);
 
     fn after(late: Duration, missed: MissedTicks) -> Duration {
-        let due = system_now();
+        let due = now();
         let next = next_tick(due, due + late, PERIOD, missed).expect("in the clock's range");
         next.saturating_duration_since(due)
     }
@@ -184,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_longest_period_does_not_overflow() {
-        let due = system_now();
+        let due = now();
         assert_eq!(next_tick(due, due, Duration::MAX, MissedTicks::Skip), None);
     }
 }

@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["net"],
     &["inspect"],
     &["hyper", "process", "signal"],
-    &["guide"],
+    &["guide", "world"],
 ];
 
 /// What `lib.rs` may not contain: it has no logic.

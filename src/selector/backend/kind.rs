@@ -87,11 +87,12 @@ impl BackendKind {
         }
     }
 
-    /// Opens one.
+    /// Opens the system's own, whatever the world of this thread is: for those who write a
+    /// [`World`](crate::world::World).
     ///
     /// # Errors
     /// As the system's, when it has no descriptor or memory to spare.
-    pub fn open(self) -> io::Result<Box<dyn Backend + Send>> {
+    pub fn open_system(self) -> io::Result<Box<dyn Backend + Send>> {
         Ok(match self {
             #[cfg(target_os = "linux")]
             Self::Epoll => Box::new(EpollBackend::open()?),
@@ -102,13 +103,6 @@ impl BackendKind {
             #[cfg(feature = "polling")]
             Self::Polling => Box::new(PollingBackend::open()?),
         })
-    }
-}
-
-impl Open for Box<dyn Backend + Send> {
-    /// The back end that [`BackendKind::from_env`] chooses.
-    fn open() -> io::Result<Self> {
-        BackendKind::from_env()?.open()
     }
 }
 
