@@ -6,13 +6,13 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use selkie::selector::BackendKind;
-use selkie::{Async, Builder, Runtime, interval};
+use selkie::{Async, Builder, interval};
 
 /// A task as any other. It does not know whose loop it runs in.
 async fn tick(stream: UnixStream) -> io::Result<()> {
@@ -28,15 +28,6 @@ async fn tick(stream: UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-/// How long the loop may sleep: not at all, until a deadline, or for ever.
-fn patience(runtime: &Runtime) -> Option<Timespec> {
-    if runtime.has_ready_tasks() {
-        return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
-    }
-    let left = runtime.next_deadline()?.saturating_duration_since(Instant::now());
-    Timespec::try_from(left).ok()
-}
-
 fn main() -> io::Result<()> {
     // poll(2) and select(2) have no descriptor, so SELKIE_BACKEND is not asked.
     let runtime = Builder::new().backend(BackendKind::DEFAULT).build()?;
@@ -45,7 +36,9 @@ fn main() -> io::Result<()> {
     let mut buffer = [0; 64];
     loop {
         let mut fds = [PollFd::new(&runtime, PollFlags::IN), PollFd::new(&near, PollFlags::IN)];
-        match poll(&mut fds, patience(&runtime).as_ref()) {
+        // Not at all, until a deadline, or for ever.
+        let timeout = runtime.next_timeout().and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, timeout.as_ref()) {
             Err(Errno::INTR) => continue,
             result => result?,
         };

@@ -108,3 +108,26 @@ fn figures_are_nowhere_else_on_the_page_on_reliability() {
     let trimmed = words.map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()));
     assert_eq!(trimmed.filter(is_figure).collect::<Vec<_>>(), [""; 0]);
 }
+
+/// What a URI with `%` in it stands for.
+fn decoded(uri: &str) -> String {
+    let mut parts = uri.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_pictures_in_the_docs_are_those_in_the_repository() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
+    for picture in ["loop", "shutdown"] {
+        let read =
+            |extension| fs::read_to_string(folder.join(picture).with_extension(extension)).unwrap();
+        let uri = decoded(read("uri").trim());
+        let picture = read("svg").trim().replace('\n', " ");
+        assert_eq!(uri.strip_prefix("data:image/svg+xml,"), Some(picture.as_str()));
+    }
+}

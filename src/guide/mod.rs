@@ -1,11 +1,42 @@
 //! Pages that tell how things go together.
+//!
+//! To learn: [`steps`], then [`skins`]. To use it in a loop that you have: [`loops`], and the contract
+//! behind that, [`embedding`]. To look up: [`shutdown`], [`time`], [`libraries`], [`coming_from`],
+//! [`not_guaranteed`]. To change it: [`house`].
 
+#[doc = include_str!("steps.md")]
+pub mod steps {}
+
+#[doc = include_str!("skins.md")]
+pub mod skins {}
+
+// A link that is defined twice is the first one: the picture itself here, its file in the repository.
+#[doc = concat!("[loop]: ", include_str!("loop.uri"))]
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
 
-#[doc = include_str!("house.md")]
-pub mod house {}
+// Its code needs the loops: examples/loops tests that its programs have these lines.
+#[cfg_attr(not(doctest), doc = concat!("[loop]: ", include_str!("loop.uri")))]
+#[cfg_attr(not(doctest), doc = include_str!("loops.md"))]
+#[cfg_attr(not(doctest), doc = include_str!("loops_figures.md"))]
+pub mod loops {}
+
+#[doc = concat!("[shutdown]: ", include_str!("shutdown.uri"))]
+#[doc = include_str!("shutdown.md")]
+pub mod shutdown {}
+
+#[doc = include_str!("time.md")]
+pub mod time {}
 
 // Its code needs the libraries: it is tested in examples/apps.
 #[cfg_attr(not(doctest), doc = include_str!("libraries.md"))]
 pub mod libraries {}
+
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+
+#[doc = include_str!("not_guaranteed.md")]
+pub mod not_guaranteed {}
+
+#[doc = include_str!("house.md")]
+pub mod house {}

@@ -4,7 +4,28 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Told, folder, skip};
+use crate::{FEW, Told, folder, skip};
+
+/// The loop of poll(2).
+pub fn poll_loop() -> Option<Command> {
+    compiler_finds("poll.h", "C compiler (cc)").then(|| built("poll_loop", &[]))
+}
+
+/// The loop of libuv.
+pub fn uv_loop() -> Option<Command> {
+    compiler_finds("uv.h", "libuv (Debian's libuv1-dev)").then(|| built("uv_loop", &["uv"]))
+}
+
+/// The loop of asyncio.
+pub fn asyncio_loop() -> Option<Command> {
+    if !works(Command::new("python3").args(["-c", "import asyncio, ctypes"])) {
+        skip("python3 with asyncio and ctypes");
+        return None;
+    }
+    let mut python = Command::new("python3");
+    python.arg("-u").arg(folder("python").join("asyncio_loop.py")).arg(library());
+    Some(python)
+}
 
 /// Where cargo puts the library: beside the programs of the tests.
 fn library() -> PathBuf {
@@ -36,34 +57,30 @@ fn built(name: &str, libraries: &[&str]) -> Command {
     Command::new(program)
 }
 
-/// True if there is a C compiler that finds `header`.
-fn compiler_finds(header: &str) -> bool {
+/// True if there is a C compiler that finds `header`, which is part of `what`.
+fn compiler_finds(header: &str, what: &str) -> bool {
     let source = format!("echo '#include <{header}>' | cc -fsyntax-only -x c -");
-    works(Command::new("sh").args(["-c", &source]))
+    let finds = works(Command::new("sh").args(["-c", &source]));
+    if !finds {
+        skip(what);
+    }
+    finds
 }
 
 #[test]
 fn a_runtime_runs_in_a_plain_poll_loop_in_c() {
-    if !compiler_finds("poll.h") {
-        return skip("C compiler (cc)");
-    }
-    Told::by(&mut built("poll_loop", &[])).did_all(1, 3);
+    let Some(mut program) = poll_loop() else { return };
+    Told::by(&mut program).did_all(1, FEW);
 }
 
 #[test]
 fn a_runtime_runs_in_libuv_s_loop() {
-    if !compiler_finds("uv.h") {
-        return skip("libuv (Debian's libuv1-dev)");
-    }
-    Told::by(&mut built("uv_loop", &["uv"])).did_all(1, 3);
+    let Some(mut program) = uv_loop() else { return };
+    Told::by(&mut program).did_all(1, FEW);
 }
 
 #[test]
 fn a_runtime_runs_in_asyncio_s_loop() {
-    if !works(Command::new("python3").args(["-c", "import asyncio, ctypes"])) {
-        return skip("python3 with asyncio and ctypes");
-    }
-    let mut python = Command::new("python3");
-    python.arg("-u").arg(folder("python").join("asyncio_loop.py")).arg(library());
-    Told::by(&mut python).did_all(1, 3);
+    let Some(mut program) = asyncio_loop() else { return };
+    Told::by(&mut program).did_all(1, FEW);
 }

@@ -7,14 +7,21 @@
 mod process;
 
 mod c;
+mod figures;
+mod pages;
 mod rust;
+#[cfg(feature = "winit")]
+mod window;
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use process::{Ended, Program};
+
+/// A late timer, or an event that nobody waits for, may cost another turn.
+const FEW: usize = 3;
 
 /// What a program has told, a line each.
 struct Told(Vec<String>);
@@ -39,6 +46,16 @@ impl Told {
         digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{what}: {text}"))
     }
 
+    /// How long a wake took, as a ratio to one in `block_on`.
+    #[track_caller]
+    fn ratio(&self) -> f64 {
+        let ratio = |line: &String| {
+            let (_, ratio) = line.strip_prefix("a wake: ")?.split_once(" ns, ")?;
+            ratio.strip_suffix(" of one in block_on")?.parse().ok()
+        };
+        self.0.iter().find_map(ratio).expect("the wake is told")
+    }
+
     /// That all of the work was done, on so many threads; and that a second without anything to do
     /// had but so many turns: one is for the timer that ends it.
     #[track_caller]
@@ -55,13 +72,31 @@ impl Told {
     }
 }
 
+/// The text between two lines of dashes, which is what a user copies.
+fn recipes(text: &str) -> Vec<String> {
+    let is_dashes = |line: &str| ["// ----", "/* ---- */", "# ----"].contains(&line.trim());
+    let (mut recipes, mut inside) = (Vec::new(), false);
+    for line in text.lines() {
+        if is_dashes(line) {
+            inside = !inside;
+            if inside {
+                recipes.push(String::new());
+            }
+        } else if let Some(recipe) = recipes.last_mut().filter(|_| inside) {
+            recipe.push_str(line);
+            recipe.push('\n');
+        }
+    }
+    recipes
+}
+
 /// Tells that a test cannot run here. In CI everything has to be there.
 fn skip(what: &str) {
     assert_ne!(env::var_os("CI").as_deref(), Some(OsStr::new("true")), "CI needs {what}");
     println!("skipped: there is no {what}");
 }
 
-/// A folder of this package.
-fn folder(name: &str) -> std::path::PathBuf {
+/// A folder or a file of this package.
+fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
-use crate::Told;
+use crate::{FEW, Told};
 
 macro_rules! told_by {
     ($program:literal) => {
@@ -16,9 +16,6 @@ macro_rules! told_by {
         Told::by(Command::new(env!(concat!("CARGO_BIN_EXE_", $program))).args(arguments))
     }};
 }
-
-/// A late timer, or an event that nobody waits for, may cost another turn.
-const FEW: usize = 3;
 
 #[test]
 fn a_runtime_is_one_key_beside_a_signal_timers_and_a_channel() {
@@ -116,18 +113,8 @@ fn glib_s_context_runs_in_a_task() {
 #[test]
 #[cfg(feature = "winit")]
 fn the_events_of_a_window_are_pumped_in_a_task() {
-    use crate::process::{Program, Stream};
-
-    let mut xvfb = Command::new("Xvfb");
-    if xvfb.arg("-help").output().is_err() {
-        return crate::skip("X server (Debian's xvfb)");
-    }
-    let arguments = ["-displayfd", "1", "-screen", "0", "320x240x24", "-nolisten", "tcp"];
-    let mut xvfb = Program::start(Command::new("Xvfb").args(arguments));
-    let display = xvfb.wait_for(Stream::Out, |line| line.parse::<u32>().is_ok());
-    let mut program = Command::new(env!("CARGO_BIN_EXE_winit_loop"));
-    let program = program.env("DISPLAY", format!(":{display}")).env_remove("WAYLAND_DISPLAY");
-    let told = Told::by(program);
+    let Some((mut program, _display)) = crate::window::program() else { return };
+    let told = Told::by(&mut program);
     told.did_all(1, FEW);
     assert!(told.number("events of the window") > 0);
 }
