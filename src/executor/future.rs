@@ -85,9 +85,18 @@ impl Executor {
     {
         let origin = self.shared.origin(Some(self.recently()), name);
         let (runnable, task) = spawn(origin, future);
-        if self.spawning.get() == Spawning::Leaks {
-            mem::forget(runnable);
-            return task;
+        match self.spawning.get() {
+            Spawning::Queues | Spawning::QueuesToDrop => {}
+            Spawning::Drops => {
+                self.spawning.set(Spawning::Leaks);
+                drop(runnable);
+                self.spawning.set(Spawning::Drops);
+                return task;
+            }
+            Spawning::Leaks => {
+                mem::forget(runnable);
+                return task;
+            }
         }
         self.queue.borrow_mut().push(runnable);
         if !self.is_running() {

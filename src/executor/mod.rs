@@ -87,12 +87,15 @@ struct Sleeper {
     origin: OriginRef,
 }
 
-/// What becomes of a task that is spawned. Queues ─close→ QueuesToDrop ─close→ Leaks
+/// What becomes of a task that is spawned.
+/// Queues ─close→ QueuesToDrop ─too many generations→ Leaks; at the end of close: Drops
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spawning {
     Queues,
     /// It is queued, and dropped from there: not at once, inside the destructor that spawned it.
     QueuesToDrop,
+    /// At once; what its destructor spawns is leaked.
+    Drops,
     Leaks,
 }
 
@@ -233,7 +236,7 @@ impl Executor {
             sync::nap(NAP);
             patience = patience.saturating_sub(NAP);
         }
-        self.spawning.set(Spawning::Leaks);
+        self.spawning.set(Spawning::Drops);
         drop(self.shared.inbox.close());
     }
 }

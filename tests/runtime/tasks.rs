@@ -119,7 +119,8 @@ fn a_task_is_finished_after_its_value_or_its_panic_and_not_before() {
         yield_now().await;
         assert!(waits.is_finished());
         let shown = format!("{waits:?}");
-        assert!(shown.starts_with("Task { id: 1, spawned_at: tests/runtime/tasks.rs:"), "{shown}");
+        assert!(shown.starts_with("Task { id: 1, spawned_at: "), "{shown}");
+        assert!(shown.contains("tests/runtime/tasks.rs:"), "{shown}");
         assert!(shown.ends_with(", is_finished: true }"), "{shown}");
     });
 }
@@ -230,10 +231,7 @@ fn awaiting_a_task_whose_runtime_is_gone_says_so() {
     for task in [not_polled, polled] {
         assert!(task.is_finished());
         let text = panic_text(|| run(task));
-        assert!(
-            text.starts_with("the awaited task is gone, which was spawned at tests/"),
-            "{text}"
-        );
+        assert!(text.starts_with("the awaited task is gone, which was spawned at "), "{text}");
     }
 }
 
@@ -246,7 +244,7 @@ fn who_awaits_a_task_as_its_runtime_goes_is_woken_and_told() {
     run_on(&outer, yield_now());
     drop(inner);
     let text = panic_text(|| run_on(&outer, awaiter));
-    assert!(text.starts_with("the awaited task is gone, which was spawned at tests/"), "{text}");
+    assert!(text.starts_with("the awaited task is gone, which was spawned at "), "{text}");
 }
 
 #[test]
