@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use rustix::fs::{FileType, fstat};
-use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+use rustix::net::{SocketType, sockopt};
 use socket2::{SockAddr, SockRef};
 
 use crate::sys::{AsRawFd, BorrowedFd};
@@ -63,7 +63,7 @@ impl File {
     pub(super) fn of(fd: BorrowedFd<'_>) -> Self {
         if let Ok(socket_type) = sockopt::socket_type(fd) {
             let socket = SockRef::from(&fd);
-            let kind = socket_kind(fd, socket_type, socket.is_listener().unwrap_or(false));
+            let kind = socket_kind(fd, socket_type);
             let local = socket.local_addr().ok().and_then(|address| name(&address));
             let peer = socket.peer_addr().ok().and_then(|address| name(&address));
             return Self { kind, local, peer };
@@ -82,7 +82,17 @@ impl File {
     }
 }
 
-fn socket_kind(fd: BorrowedFd<'_>, socket_type: SocketType, is_listener: bool) -> FileKind {
+/// Other systems have no options that tell.
+#[cfg(not(target_os = "linux"))]
+fn socket_kind(_fd: BorrowedFd<'_>, _socket_type: SocketType) -> FileKind {
+    FileKind::Socket
+}
+
+#[cfg(target_os = "linux")]
+fn socket_kind(fd: BorrowedFd<'_>, socket_type: SocketType) -> FileKind {
+    use rustix::net::{AddressFamily, ipproto};
+
+    let is_listener = SockRef::from(&fd).is_listener().unwrap_or(false);
     let domain = sockopt::socket_domain(fd);
     let is_tcp = || sockopt::socket_protocol(fd) == Ok(Some(ipproto::TCP));
     match (domain, socket_type) {

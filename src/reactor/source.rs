@@ -248,7 +248,8 @@ impl State {
         self.doubts.set(self.doubts.get() | Doubts::WANTS_PRIORITY);
     }
 
-    /// True, once, if there was an event.
+    /// True, once, if there was an event: asked of the alarm, which only Linux has.
+    #[cfg(target_os = "linux")]
     pub(super) fn take_event(&self) -> bool {
         self.side(Direction::Read).tick.take() > 0
     }
