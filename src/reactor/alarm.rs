@@ -31,9 +31,9 @@ impl Alarm {
         Ok(Self { timer, deadline: Cell::new(None) })
     }
 
-    /// True, once, if it has rung.
-    pub(super) fn take_event(&self) -> bool {
-        self.timer.state.take_event()
+    /// How often it was reported since this was asked last.
+    pub(super) fn take_events(&self) -> usize {
+        self.timer.state.take_events()
     }
 
     /// Rings at `deadline`, at once if it has passed, and no more for an older one.

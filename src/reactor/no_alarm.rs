@@ -16,7 +16,7 @@ impl Alarm {
         ))
     }
 
-    pub(super) fn take_event(&self) -> bool {
+    pub(super) fn take_events(&self) -> usize {
         match *self {}
     }
 

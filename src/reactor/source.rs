@@ -248,10 +248,10 @@ impl State {
         self.doubts.set(self.doubts.get() | Doubts::WANTS_PRIORITY);
     }
 
-    /// True, once, if there was an event: asked of the alarm, which only Linux has.
+    /// How many events there were since this was asked last: of the alarm, which only Linux has.
     #[cfg(target_os = "linux")]
-    pub(super) fn take_event(&self) -> bool {
-        self.side(Direction::Read).tick.take() > 0
+    pub(super) fn take_events(&self) -> usize {
+        self.side(Direction::Read).tick.take() as usize
     }
 
     /// The tick of `direction` if an operation is worth trying.

@@ -79,11 +79,10 @@ impl Reactor {
         selected.map(|()| count - self.count_alarm())
     }
 
-    /// One if the alarm has rung: that is no event of a source.
+    /// How often the alarm was reported: those are no events of a source.
     #[inline]
     fn count_alarm(&self) -> usize {
-        let rung = || self.alarm.borrow().as_ref().is_some_and(Alarm::take_event);
-        usize::from(self.has_alarm && rung())
+        if self.has_alarm { self.alarm.borrow().as_ref().map_or(0, Alarm::take_events) } else { 0 }
     }
 
     /// Takes the timers that are due, in the order of their deadlines.
