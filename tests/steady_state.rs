@@ -214,7 +214,7 @@ fn one_select_is_one_system_call_on_select() {
     expect_steady_state(BackendKind::Select, "one_select_is_one_system_call_on_select");
 }
 
-#[cfg(feature = "polling")]
+#[cfg(all(feature = "polling", not(polling_test_poll_backend)))]
 #[test]
 fn one_select_is_five_system_calls_on_polling() {
     expect_steady_state(BackendKind::Polling, "one_select_is_five_system_calls_on_polling");

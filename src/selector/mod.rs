@@ -122,6 +122,8 @@ pub type KqueueSelector<S, D = ()> = Selector<S, D, PollingBackend>;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Selector<S, D = (), B = Box<dyn Backend + Send>> {
+    /// The first field, so that it is dropped before the sources: their descriptors are open till
+    /// then.
     backend: B,
     id: SelectorId,
     entries: Slots<Entry<S, D>>,

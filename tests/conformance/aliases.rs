@@ -33,6 +33,22 @@ fn each_alias_opens_its_back_end() {
     expect_to_work(selkie::PollingSelector::new().unwrap(), "polling");
 }
 
+/// They may go to another thread; a walk may look at them from there.
+#[test]
+fn selectors_and_buffers_are_send() {
+    fn send<T: Send>() {}
+    fn sync<T: Sync>() {}
+    send::<DefaultSelector<UnixStream>>();
+    send::<EpollSelector<UnixStream>>();
+    send::<PollSelector<UnixStream>>();
+    send::<SelectSelector<UnixStream>>();
+    #[cfg(feature = "polling")]
+    send::<selkie::PollingSelector<UnixStream>>();
+    send::<selkie::Events>();
+    sync::<selkie::Events>();
+    send::<selkie::Key>();
+}
+
 #[test]
 fn what_is_shown_of_a_key_tells_it_from_its_neighbour_and_from_another_selectors() {
     let shown = || {

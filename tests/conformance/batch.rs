@@ -33,6 +33,7 @@ on_every_back_end! {
     a_small_batch_gives_a_late_key_its_turn,
     no_batch_is_larger_than_its_capacity,
     a_capacity_that_was_asked_for_does_not_grow,
+    a_capacity_without_bounds_takes_no_more_than_what_is_ready,
     what_one_selector_finds_is_not_struck_out_by_another_on_its_thread,
     a_key_that_stood_behind_the_end_of_a_smaller_batch_can_be_unregistered,
 }
@@ -337,6 +338,16 @@ fn a_capacity_that_was_asked_for_does_not_grow<T: Subject>() {
     for _ in 0..4 {
         assert!(selector.select(&mut events, Some(DEADLINE)).unwrap().count() <= 2);
         assert_eq!(events.capacity().get(), 2);
+    }
+}
+
+fn a_capacity_without_bounds_takes_no_more_than_what_is_ready<T: Subject>() {
+    let (mut selector, keys, _peers) = all_ready::<T>(4);
+    let mut events = Events::with_capacity(NonZeroUsize::MAX);
+    for _ in 0..2 {
+        let mut found: Vec<_> = selector.select(&mut events, Some(DEADLINE)).unwrap().collect();
+        found.sort_by_key(|(key, _)| *key);
+        assert!(found.into_iter().map(|(key, _)| key).eq(keys.iter().copied()));
     }
 }
 

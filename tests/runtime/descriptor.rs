@@ -26,7 +26,7 @@ use crate::util::{
 /// Those that have a descriptor.
 pub const KINDS: &[BackendKind] = &[
     BackendKind::Epoll,
-    #[cfg(feature = "polling")]
+    #[cfg(all(feature = "polling", not(polling_test_poll_backend)))]
     BackendKind::Polling,
 ];
 

@@ -119,3 +119,37 @@ impl fmt::Debug for ReadyList {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_nothing_was_pushed_on_takes_no_memory() {
+        let mut list = ReadyList::new(NonZeroUsize::MAX);
+        assert_eq!(list.ready.capacity(), 0);
+        list.push(Token::from_bits(1), Readiness::READ);
+        list.grow();
+        assert!(!list.is_full() && list.ready.capacity() < 100);
+        assert_eq!(list.capacity(), NonZeroUsize::MAX);
+    }
+
+    #[test]
+    fn a_wrapper_can_change_and_strike_out_what_was_pushed() {
+        let mut list = ReadyList::new(NonZeroUsize::new(3).expect("not zero"));
+        let tokens = [1, 2, 3].map(Token::from_bits);
+        tokens.into_iter().for_each(|token| list.push(token, Readiness::READ));
+        assert!(list.is_full() && list.len() == 3);
+        list.set_notified();
+        list.retain(|token, readiness| {
+            *readiness |= Readiness::WRITE;
+            token != tokens[1]
+        });
+        let both = Readiness::READ | Readiness::WRITE;
+        assert!(list.iter().eq([(tokens[0], both), (tokens[2], both)]));
+        assert_eq!(list.drain().len(), 2);
+        assert!(list.is_empty() && list.is_notified());
+        list.clear();
+        assert!(!list.is_notified());
+    }
+}
