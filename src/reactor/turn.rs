@@ -53,30 +53,26 @@ impl Reactor {
         if self.arming.get() == Arming::FollowsWaiters {
             return self.collect_oneshots(until, due);
         }
-        let mut count = 0;
         let mut selector = self.selector.borrow_mut();
         let events = &mut self.events.borrow_mut();
-        let selected = selector.select_each_until(events, until, |_, source, (), readiness| {
-            count += 1;
+        let count = selector.count_each_until(events, until, |_, source, (), readiness| {
             source.state.deliver(readiness, due);
         });
-        selected.map(|()| count - self.count_alarm())
+        count.map(|count| count - self.count_alarm())
     }
 
     /// As `collect_events`, where what has fired has to be armed again.
     fn collect_oneshots(&self, until: Until, due: &mut Vec<Waker>) -> io::Result<usize> {
-        let mut count = 0;
         let mut fired = self.fired.take();
         let mut selector = self.selector.borrow_mut();
         let events = &mut self.events.borrow_mut();
-        let selected = selector.select_each_until(events, until, |key, source, (), readiness| {
-            count += 1;
+        let count = selector.count_each_until(events, until, |key, source, (), readiness| {
             source.state.deliver(readiness, due);
             fired.push(key);
         });
         fired.drain(..).for_each(|key| arm_again(&mut selector, key, due));
         self.fired.set(fired);
-        selected.map(|()| count - self.count_alarm())
+        count.map(|count| count - self.count_alarm())
     }
 
     /// How often the alarm was reported: those are no events of a source.

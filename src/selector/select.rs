@@ -16,8 +16,8 @@ use crate::sys::AsFd;
 /// What became of a back end's wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Delivered {
-    /// There was an event.
-    any: bool,
+    /// How many events there were.
+    events: usize,
     /// There were events of registrations that are gone.
     orphans: bool,
 }
@@ -87,8 +87,18 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         &mut self,
         events: &mut Events,
         until: Until,
-        mut each: impl FnMut(Key, &S, &mut D, Readiness),
+        each: impl FnMut(Key, &S, &mut D, Readiness),
     ) -> io::Result<()> {
+        self.count_each_until(events, until, each).map(|_| ())
+    }
+
+    /// As [`select_each_until`](Self::select_each_until); returns how often it called `each`.
+    pub(crate) fn count_each_until(
+        &mut self,
+        events: &mut Events,
+        until: Until,
+        mut each: impl FnMut(Key, &S, &mut D, Readiness),
+    ) -> io::Result<usize> {
         let id = self.id;
         self.select_into(events, until, |_, token, entry, readiness| {
             let SelectorKey { source, data, .. } = &mut entry.key;
@@ -101,14 +111,14 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     }
 
     /// Waits until `found` was called with what is ready, a notifier was used or the time has
-    /// come that `until` says.
+    /// come that `until` says. Returns how often it was called.
     #[inline]
     fn select_into(
         &mut self,
         events: &mut Events,
         mut until: Until,
         mut found: impl FnMut(&mut Batch<'_>, Token, &mut Entry<S, D>, Readiness),
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         events.begin(self.id, &self.liveness);
         if self.kernel_set == KernelSet::Incomplete {
             self.register_all_anew()?;
@@ -132,8 +142,8 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             if is_full {
                 events.grow();
             }
-            if delivered.any || events.is_notified() {
-                return Ok(());
+            if delivered.events > 0 || events.is_notified() {
+                return Ok(delivered.events);
             }
             if delivered.orphans && self.kernel_set == KernelSet::MayHaveOrphans {
                 self.register_all_anew()?;
@@ -142,7 +152,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
                 until = until.seen_at(|| *events.read_after.insert(self.backend.now()));
             }
             if until.is_now() {
-                return Ok(());
+                return Ok(0);
             }
         }
     }
@@ -174,7 +184,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             if readiness.is_empty() || !entry.may_fire_in(wait) {
                 continue;
             }
-            delivered.any = true;
+            delivered.events += 1;
             found(&mut batch, token, entry, readiness);
         }
         let reported = batch.len();

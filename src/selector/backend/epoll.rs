@@ -153,14 +153,16 @@ impl Backend for EpollBackend {
             self.buffer.resize(most, libc::epoll_event { events: 0, u64: 0 });
         }
         let count = self.wait_once(most, until.timeout())?;
-        for &libc::epoll_event { events, u64: bits } in &self.buffer[..count] {
-            let token = Token::from_bits(bits);
-            if token == Token::RESERVED {
-                self.eventfd.acknowledge();
-                ready.set_notified();
-            } else {
-                ready.push(token, poll_bits::happened(events));
-            }
+        let mut is_notified = false;
+        ready.extend(self.buffer[..count].iter().map(|event| {
+            let token = Token::from_bits(event.u64);
+            is_notified |= token == Token::RESERVED;
+            (token, poll_bits::happened(event.events))
+        }));
+        if is_notified {
+            self.eventfd.acknowledge();
+            ready.set_notified();
+            ready.retain(|token, _| token != Token::RESERVED);
         }
         Ok(())
     }

@@ -111,6 +111,21 @@ impl ReadyList {
     }
 }
 
+impl Extend<(Token, Readiness)> for ReadyList {
+    /// Adds many at once, which takes less than to [`push`](Self::push) each of them.
+    ///
+    /// # Panics
+    /// If the list is more than full then.
+    #[inline]
+    fn extend<I: IntoIterator<Item = (Token, Readiness)>>(&mut self, many: I) {
+        self.ready.extend(many);
+        assert!(
+            self.ready.len() <= self.capacity.get(),
+            "a back end reported more tokens than there is room for"
+        );
+    }
+}
+
 impl fmt::Debug for ReadyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadyList")
