@@ -39,7 +39,7 @@ where
     // used and dropped on the thread that spawned it; and `Send`, `Sync` and `'static` of the
     // schedule function, for wakers go anywhere: it captures nothing, the metadata is an
     // `Origin`, which is all of these, and the future is `'static`. Runnables reach
-    // `Executor::queue`, which never leaves its thread, or the inbox, which only the executor's
+    // `Executor::queues`, which never leaves its thread, or the inbox, which only the executor's
     // thread empties, and which leaks, on whatever thread, what comes after the executor is gone.
     // `Shared` is not dropped with runnables in its inbox: each of them owns a reference to it.
     // Who could break it: a caller that sends the `Runnable` elsewhere (`Remote::spawn` does,
@@ -58,7 +58,7 @@ fn schedule(runnable: Runnable) {
         if executor.is_running()
             && let Some(runnable) = elsewhere.take_if(|r| executor.serves(&r.metadata().shared))
         {
-            executor.queue.borrow_mut().push(runnable);
+            executor.queues.borrow_mut().push(runnable);
         }
     });
     if let Some(runnable) = elsewhere {
@@ -98,7 +98,7 @@ impl Executor {
                 return task;
             }
         }
-        self.queue.borrow_mut().push(runnable);
+        self.queues.borrow_mut().push(runnable);
         if !self.is_running() {
             self.shared.inbox.rouse();
         }

@@ -17,6 +17,7 @@ mod noted;
 mod notes;
 mod origin;
 mod panic_log;
+mod queues;
 mod seen;
 mod shared;
 mod sights;
@@ -24,7 +25,6 @@ mod table;
 mod task;
 
 use std::cell::{Cell, RefCell};
-use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -49,6 +49,7 @@ pub(crate) use self::sights::Rooted;
 pub use self::task::{Outcome, Task};
 
 use self::origin::OriginRef;
+use self::queues::Queues;
 use self::sights::Sights;
 use self::table::{Table, give_back};
 
@@ -69,10 +70,7 @@ pub(crate) struct Executor {
     shared: Arc<Shared>,
     pub(crate) reactor: Rc<Reactor>,
     pub(crate) locals: Locals,
-    /// Tasks that can go on, the next one first.
-    queue: RefCell<Vec<Runnable>>,
-    /// Those of the round that is under way, the next one last. They come before the queue's.
-    round: RefCell<Vec<Runnable>>,
+    queues: RefCell<Queues<Runnable>>,
     /// Scratch: what the inbox had.
     arrived: Cell<Vec<Runnable>>,
     /// One waker of each task that waits, to reach it when the executor ends.
@@ -119,8 +117,7 @@ impl Executor {
             shared: Arc::new(shared),
             reactor: Rc::new(reactor),
             locals: Locals::new(settings),
-            queue: RefCell::default(),
-            round: RefCell::default(),
+            queues: RefCell::default(),
             arrived: Cell::default(),
             waiting: RefCell::default(),
             spawning: Cell::new(Spawning::Queues),
@@ -158,40 +155,44 @@ impl Executor {
     #[inline]
     pub(crate) fn accept_remote(&self) {
         if self.shared.inbox.has_items() {
-            let mut arrived = self.arrived.take();
-            self.shared.inbox.take_into(&mut arrived);
-            self.counters().remote.add(arrived.len());
-            self.queue.borrow_mut().append(&mut arrived);
-            give_back(&mut arrived);
-            self.arrived.set(arrived);
+            self.take_arrived();
         }
     }
 
+    #[cold]
+    fn take_arrived(&self) {
+        let mut arrived = self.arrived.take();
+        self.shared.inbox.take_into(&mut arrived);
+        self.counters().remote.add(arrived.len());
+        self.queues.borrow_mut().append(&mut arrived);
+        give_back(&mut arrived);
+        self.arrived.set(arrived);
+    }
+
     /// Begins a round of all tasks that can go on by now, unless an earlier one is not over.
+    #[inline]
     pub(crate) fn begin_round(&self) {
-        let mut round = self.round.borrow_mut();
-        if !round.is_empty() {
-            return;
-        }
-        self.reactor.count_round();
-        let mut queue = self.queue.borrow_mut();
-        if !queue.is_empty() {
-            give_back(&mut round);
-            mem::swap(&mut *round, &mut *queue);
-            round.reverse();
+        if self.queues.borrow_mut().begin_round() {
+            self.reactor.count_round();
         }
     }
 
     /// The next task of this round.
     #[inline]
     pub(crate) fn next_in_round(&self) -> Option<Runnable> {
-        self.round.borrow_mut().pop()
+        self.queues.borrow_mut().next_in_round()
     }
 
     /// True if a task can go on.
+    #[inline]
     pub(crate) fn has_ready_tasks(&self) -> bool {
-        let is_empty = self.round.borrow().is_empty() && self.queue.borrow().is_empty();
-        !is_empty || self.shared.inbox.has_items()
+        self.has_woken_tasks() || self.shared.inbox.has_items()
+    }
+
+    /// True if a task can go on that was woken on this thread, or accepted from another.
+    #[inline]
+    pub(crate) fn has_woken_tasks(&self) -> bool {
+        !self.queues.borrow().is_empty()
     }
 
     /// The loop is left: from here on whoever comes makes the descriptor readable, as do those who

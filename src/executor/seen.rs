@@ -140,8 +140,7 @@ impl Executor {
             tell(running, TaskState::Running);
         }
         let mut ready = |runnable: &Runnable| tell(runnable.metadata(), TaskState::Ready);
-        self.round.borrow().iter().rev().for_each(&mut ready);
-        self.queue.borrow().iter().for_each(&mut ready);
+        self.queues.borrow().iter().for_each(&mut ready);
         self.shared.inbox.each(&mut ready);
         for sleeper in waiting.values() {
             // SAFETY: it is in the table until its future is dropped, which this does not do.

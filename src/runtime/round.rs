@@ -28,10 +28,8 @@ impl Runtime {
     ) -> io::Result<Turn> {
         let (executor, reactor) = (&self.executor, &self.executor.reactor);
         let inbox = &executor.shared().inbox;
-        let root_is_woken =
-            |root: &Option<&mut dyn Root>| root.as_ref().is_some_and(|r| r.is_woken());
         executor.accept_remote();
-        let may_block = !executor.has_ready_tasks() && inbox.fall_asleep() && !root_is_woken(&root);
+        let may_block = !executor.has_ready_tasks() && inbox.fall_asleep() && !is_woken(&root);
         let until = if may_block { until } else { Until::Now };
         let woken = reactor.turn(until, self.polls_per_turn);
         inbox.wake_up();
@@ -63,8 +61,7 @@ impl Runtime {
         let _polling = executor.polling();
         let most = self.polls_per_turn as i64;
         let (mut polls, mut cost) = (0, 0);
-        while cost < most {
-            let before = polls;
+        loop {
             if let Some(root) = root
                 && root.is_woken()
             {
@@ -88,12 +85,15 @@ impl Runtime {
                     break;
                 }
             }
-            if polls == before {
-                break;
+            if cost >= most || !(executor.has_woken_tasks() || is_woken(root)) {
+                return (polls, false);
             }
         }
-        (polls, false)
     }
+}
+
+fn is_woken(root: &Option<&mut dyn Root>) -> bool {
+    root.as_ref().is_some_and(|root| root.is_woken())
 }
 
 /// Runs one poll of a task, which has `given` operations. Returns what it cost too, counted in
