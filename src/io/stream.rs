@@ -10,12 +10,11 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 
 use super::{Async, transfer};
-use crate::reactor::{Direction, Kind, Received, Waiter};
+use crate::reactor::{Direction, Kind, Next, Received, Waiter};
 use crate::sys::{AsFd, BorrowedFd};
 
 impl<T> Async<T> {
     /// Reads by `op`, which is told the descriptor and what it is.
-    #[inline]
     fn poll_receive(
         &self,
         cx: &mut Context<'_>,
@@ -26,7 +25,6 @@ impl<T> Async<T> {
     }
 
     /// Writes by `op`, as [`poll_receive`](Self::poll_receive).
-    #[inline]
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
@@ -35,6 +33,17 @@ impl<T> Async<T> {
         let (source, reactor) = (&self.source.state, &*self.reactor);
         let op = || op(source.descriptor(), source.kind());
         reactor.poll_io(source, Direction::Write, Waiter::Anonymous, cx, op)
+    }
+
+    // Not inlined, so that what is tried before stays short.
+    #[inline(never)]
+    fn poll_read_anyhow(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_receive(cx, |fd, kind| transfer::read(fd, kind, buf))
+    }
+
+    #[inline(never)]
+    fn poll_write_anyhow(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |fd, kind| transfer::write(fd, kind, buf))
     }
 
     /// As [`AsyncRead::poll_read`], into memory that need not be initialised: returns how many
@@ -63,7 +72,18 @@ impl<T: AsFd> AsyncRead for &Async<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_receive(cx, |fd, kind| transfer::read(fd, kind, buf))
+        let (source, reactor) = (&self.source.state, &*self.reactor);
+        match reactor.begin_poll(source, Direction::Read, cx) {
+            Next::Try => {
+                let result = transfer::read_tcp(source.descriptor(), buf);
+                if let Some(result) = reactor.tried(source, Direction::Read, result) {
+                    return Poll::Ready(result);
+                }
+            }
+            Next::Wait => return Poll::Pending,
+            Next::LookCloser => {}
+        }
+        self.poll_read_anyhow(cx, buf)
     }
 
     fn poll_read_vectored(
@@ -82,7 +102,18 @@ impl<T: AsFd> AsyncWrite for &Async<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(cx, |fd, kind| transfer::write(fd, kind, buf))
+        let (source, reactor) = (&self.source.state, &*self.reactor);
+        match reactor.begin_poll(source, Direction::Write, cx) {
+            Next::Try => {
+                let result = transfer::write_tcp(source.descriptor(), buf);
+                if let Some(result) = reactor.tried(source, Direction::Write, result) {
+                    return Poll::Ready(result);
+                }
+            }
+            Next::Wait => return Poll::Pending,
+            Next::LookCloser => {}
+        }
+        self.poll_write_anyhow(cx, buf)
     }
 
     fn poll_write_vectored(

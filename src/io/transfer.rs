@@ -24,14 +24,10 @@ fn cut(len: usize, most: usize) -> Cut {
 }
 
 /// Reads into `buf`.
-#[inline]
 pub(super) fn read(fd: BorrowedFd<'_>, kind: Kind, buf: &mut [u8]) -> rustix::io::Result<Received> {
     let most = buf.len();
     match kind {
-        Kind::Tcp => {
-            let (len, _) = recv(fd, buf, RecvFlags::DONTWAIT)?;
-            Ok(Received { len, cut: cut(len, most) })
-        }
+        Kind::Tcp => read_tcp(fd, buf),
         Kind::UnixStream => receive_message(fd, kind, &mut [IoSliceMut::new(buf)], most),
         Kind::Socket => {
             let (len, _) = recv(fd, buf, RecvFlags::DONTWAIT)?;
@@ -39,6 +35,15 @@ pub(super) fn read(fd: BorrowedFd<'_>, kind: Kind, buf: &mut [u8]) -> rustix::io
         }
         Kind::File => Ok(Received { len: rustix::io::read(fd, buf)?, cut: Cut::Elsewhere }),
     }
+}
+
+/// Reads from a TCP connection.
+#[inline]
+pub(super) fn read_tcp(fd: BorrowedFd<'_>, buf: &mut [u8]) -> rustix::io::Result<Received> {
+    let most = buf.len();
+    // The second number is no longer than the first, unless records are asked for.
+    let (_, len) = recv(fd, buf, RecvFlags::DONTWAIT)?;
+    Ok(Received { len, cut: cut(len, most) })
 }
 
 /// Reads into a buffer of any kind; of a Unix stream, a short read tells nothing.
@@ -97,13 +102,19 @@ fn receive_message(
 }
 
 /// Writes `buf`.
-#[inline]
 pub(super) fn write(fd: BorrowedFd<'_>, kind: Kind, buf: &[u8]) -> rustix::io::Result<usize> {
-    Ok(if kind.is_socket() {
-        send(fd, buf, SendFlags::DONTWAIT | NO_SIGNAL)?
-    } else {
-        rustix::io::write(fd, buf)?
-    })
+    if kind.is_socket() { write_socket(fd, buf) } else { rustix::io::write(fd, buf) }
+}
+
+#[inline]
+fn write_socket(fd: BorrowedFd<'_>, buf: &[u8]) -> rustix::io::Result<usize> {
+    send(fd, buf, SendFlags::DONTWAIT | NO_SIGNAL)
+}
+
+/// Writes `buf` to a TCP connection.
+#[inline]
+pub(super) fn write_tcp(fd: BorrowedFd<'_>, buf: &[u8]) -> rustix::io::Result<Received> {
+    Ok(Received { len: write_socket(fd, buf)?, cut: Cut::Elsewhere })
 }
 
 /// Writes several buffers.

@@ -96,10 +96,16 @@ impl Budget {
     /// Pending, with a wake-up on the way, if the budget is spent; but not for ever.
     #[inline]
     pub(crate) fn poll_proceed(&self, stamp: &Stamp, cx: &mut Context<'_>) -> Poll<()> {
-        if self.left.get() > 0 && stamp.0.get() == 0 {
+        if self.may_proceed(stamp) {
             return Poll::Ready(());
         }
         self.poll_stamped(stamp, cx)
+    }
+
+    /// True if an operation may be done, and nothing stands in its way.
+    #[inline]
+    pub(crate) fn may_proceed(&self, stamp: &Stamp) -> bool {
+        self.left.get() > 0 && stamp.0.get() == 0
     }
 
     #[cold]

@@ -14,12 +14,12 @@ mod budget;
 mod closed;
 mod crowd;
 mod kind;
+mod side;
 mod sights;
 mod source;
 mod timing;
 mod turn;
 mod waiter;
-mod waiters;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
@@ -32,6 +32,7 @@ use std::time::Instant;
 pub(crate) use self::blocking::Leave;
 pub(crate) use self::budget::{Budget, OPERATIONS_PER_POLL, Stamp};
 pub(crate) use self::kind::Kind;
+pub(crate) use self::side::Next;
 pub(crate) use self::source::{Direction, Source, State};
 pub(crate) use self::timing::Queued;
 pub(crate) use self::turn::Woken;
@@ -246,6 +247,7 @@ impl Reactor {
         let registration = self.selector.borrow_mut().unregister(key);
         if let Ok(registration) = registration {
             registration.source.state.set_key(None);
+            registration.source.state.set_plain(false);
             registration.source.state.take_waiters(left_behind);
         }
     }

@@ -15,7 +15,7 @@ impl Reactor {
         for (_, key) in selector.iter() {
             let state = &key.source.state;
             for direction in Direction::BOTH {
-                state.side(direction).waiters.each(|waker| f(state, direction, waker));
+                state.side(direction).each_waiter(|waker| f(state, direction, waker));
             }
         }
     }

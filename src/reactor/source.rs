@@ -10,10 +10,10 @@ use std::task::Waker;
 
 use bitflags::bitflags;
 
-use super::budget::{Budget, Stamp};
+use super::budget::Budget;
 use super::kind::{FileId, Kind};
+use super::side::Side;
 use super::waiter::WaiterId;
-use super::waiters::Waiters;
 use crate::interest::{Interest, Readiness};
 use crate::selector::{DefaultSelector, Key};
 use crate::sys::{self, AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -42,6 +42,11 @@ impl<T> Source<T> {
         io: T,
     ) -> Self {
         let fd = watched.as_ref().map_or(fd, AsRawFd::as_raw_fd);
+        // SAFETY: `borrowed` needs an open descriptor: the state lives beside the `io` or
+        // `_watched` that owns it, which lends nobody a `&mut` to them, and lends the descriptor
+        // no longer than it lives. Who closes a descriptor that others own breaks I/O safety
+        // there, and is answered by EBADF here.
+        let fd = unsafe { sys::borrowed(fd) };
         Self { state: State::new(fd, edges_tell_the_end), _watched: watched, io }
     }
 }
@@ -71,7 +76,7 @@ impl Direction {
     }
 }
 
-/// How many events a direction has had: says whether what an operation saw is still the latest.
+/// How many events a source has had: says whether what an operation saw is still the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tick(u32);
 
@@ -107,6 +112,7 @@ const END_OR_MARK: Readiness =
 pub(crate) struct State {
     key: Cell<Option<Key>>,
     sides: [Side; 2],
+    tick: Cell<u32>,
     doubts: Cell<Doubts>,
     kind: Cell<Option<Kind>>,
     /// What the system watches at the moment, where it watches once (oneshot).
@@ -117,27 +123,19 @@ pub(crate) struct State {
     file: Cell<Option<FileId>>,
     /// What the program calls it.
     label: Cell<Option<Box<Label>>>,
-    fd: RawFd,
-}
-
-#[derive(Default)]
-pub(super) struct Side {
-    /// False until the first event or attempt tells otherwise: see [`State::new`].
-    pub(super) ready: Cell<bool>,
-    tick: Cell<u32>,
-    pub(super) stamp: Stamp,
-    pub(super) waiters: Waiters,
+    /// Lent no longer than the state lives. As a number it would be checked at each use.
+    fd: BorrowedFd<'static>,
 }
 
 impl State {
     /// Of a descriptor yet to be registered; `edges_tell_the_end` if it will be watched by edges,
     /// and that a stream has ended is among them.
-    fn new(fd: RawFd, edges_tell_the_end: bool) -> Self {
+    fn new(fd: BorrowedFd<'static>, edges_tell_the_end: bool) -> Self {
         let doubts = if edges_tell_the_end { Doubts::empty() } else { Doubts::NO_EDGES };
-        let side = || Side { ready: Cell::new(true), ..Side::default() };
         Self {
             key: Cell::new(None),
-            sides: [side(), side()],
+            sides: [Side::new(), Side::new()],
+            tick: Cell::new(0),
             doubts: Cell::new(doubts),
             kind: Cell::new(None),
             armed: Cell::new(Interest::empty()),
@@ -154,15 +152,12 @@ impl State {
     }
 
     pub(crate) fn fd(&self) -> RawFd {
-        self.fd
+        self.fd.as_raw_fd()
     }
 
     #[inline]
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: `borrowed` needs an open descriptor: a state lives in a `Source`, beside the `io`
-        // or `_watched` that owns it, which lends nobody a `&mut` to them. Who closes a descriptor that others own
-        // breaks I/O safety there, and is answered by EBADF here.
-        unsafe { sys::borrowed(self.fd) }
+        self.fd
     }
 
     /// The registration, while there is one.
@@ -196,7 +191,6 @@ impl State {
     }
 
     /// What the descriptor is; asked of the system once.
-    #[inline]
     pub(crate) fn kind(&self) -> Kind {
         match self.kind.get() {
             Some(kind) => kind,
@@ -207,13 +201,19 @@ impl State {
     #[cold]
     fn ask_kind(&self) -> Kind {
         let kind = Kind::of(self.descriptor());
-        self.kind.set(Some(kind));
+        self.set_kind(kind);
         kind
     }
 
     /// Tells what the descriptor is, where that is known.
     pub(crate) fn set_kind(&self, kind: Kind) {
         self.kind.set(Some(kind));
+        self.set_plain(kind == Kind::Tcp && !self.doubts.get().contains(Doubts::NO_EDGES));
+    }
+
+    /// Whether its operations are those of TCP, and whoever waits is told by an edge.
+    pub(super) fn set_plain(&self, is_plain: bool) {
+        self.sides.iter().for_each(|side| side.set_plain(is_plain));
     }
 
     /// Counts one more handle.
@@ -251,36 +251,34 @@ impl State {
     /// How many events there were since this was asked last: of the alarm, which only Linux has.
     #[cfg(target_os = "linux")]
     pub(super) fn take_events(&self) -> usize {
-        self.side(Direction::Read).tick.take() as usize
+        self.tick.take() as usize
     }
 
-    /// The tick of `direction` if an operation is worth trying.
+    /// The tick if an operation is worth trying.
     #[inline]
     pub(super) fn ready(&self, direction: Direction) -> Option<Tick> {
-        let side = self.side(direction);
-        side.ready.get().then(|| Tick(side.tick.get()))
+        self.side(direction).is_ready().then(|| Tick(self.tick.get()))
     }
 
     /// Takes the readiness back that an operation found to be spent, unless an event has come
     /// since `seen`: that one is news.
     #[inline]
     pub(super) fn clear(&self, direction: Direction, seen: Tick) {
-        let side = self.side(direction);
-        if Tick(side.tick.get()) == seen {
-            side.ready.set(false);
+        if Tick(self.tick.get()) == seen {
+            self.side(direction).set_empty();
         }
     }
 
     /// Takes a waiter out that has ended or gives up.
     pub(crate) fn remove_waiter(&self, direction: Direction, id: WaiterId) {
-        drop(self.side(direction).waiters.remove(id));
+        drop(self.side(direction).remove(id));
     }
 
     /// The directions that somebody waits for.
     pub(super) fn wanted(&self) -> Interest {
         Direction::BOTH
             .into_iter()
-            .filter(|direction| self.side(*direction).waiters.are_there())
+            .filter(|direction| self.side(*direction).is_waited_for())
             .map(|direction| match direction {
                 Direction::Read if self.doubts.get().contains(Doubts::WANTS_PRIORITY) => {
                     Interest::READ | Interest::PRIORITY
@@ -298,13 +296,10 @@ impl State {
         if readiness.intersects(END_OR_MARK) || !doubts.is_empty() {
             readiness = self.doubt(doubts, readiness);
         }
+        self.tick.set(self.tick.get().wrapping_add(1));
         for direction in Direction::BOTH {
             if readiness.intersects(direction.interest().into()) {
-                let side = self.side(direction);
-                side.tick.set(side.tick.get().wrapping_add(1));
-                if !side.ready.replace(true) {
-                    side.waiters.take_into(due);
-                }
+                self.side(direction).deliver(due);
             }
         }
     }
@@ -327,7 +322,7 @@ impl State {
     /// Moves the wakers of both directions to `due`.
     pub(super) fn take_waiters(&self, due: &mut Vec<Waker>) {
         for side in &self.sides {
-            side.waiters.take_into(due);
+            side.take_into(due);
         }
     }
 
@@ -343,7 +338,8 @@ mod tests {
     use super::*;
 
     fn state(edges_tell_the_end: bool) -> State {
-        State::new(-1, edges_tell_the_end)
+        // SAFETY: the standard input is not closed by anybody here; nor is it used.
+        State::new(unsafe { sys::borrowed(0) }, edges_tell_the_end)
     }
 
     fn deliver(state: &State, readiness: Readiness) -> usize {
@@ -369,8 +365,7 @@ mod tests {
         let state = state(false);
         for direction in Direction::BOTH {
             state.clear(direction, state.ready(direction).expect("tried first"));
-            let waiters = &state.side(direction).waiters;
-            waiters.put(&mut Waiter::Anonymous, Waker::noop().clone(), 0);
+            state.side(direction).put(&mut Waiter::Anonymous, Waker::noop().clone(), 0);
         }
         assert_eq!(state.wanted(), Interest::READ | Interest::WRITE);
         assert_eq!(deliver(&state, Readiness::WRITE), 1);

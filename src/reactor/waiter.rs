@@ -38,10 +38,23 @@ impl Moved {
 }
 
 /// Wakes all of `due`, the others too if a waker panics; the first panic goes on at the end.
+#[inline]
 pub(super) fn wake_all(due: &mut Vec<Waker>) {
+    if due.len() > 1 {
+        wake_several(due);
+    } else if let Some(waker) = due.pop() {
+        waker.wake();
+    }
+}
+
+fn wake_several(due: &mut Vec<Waker>) {
     let mut panics = FirstPanic::default();
-    let mut due = due.drain(..);
-    while !panics.watch(|| due.by_ref().for_each(Waker::wake)) {}
-    drop(due);
+    // To pop costs less than to drain.
+    due.reverse();
+    while !panics.watch(|| {
+        while let Some(waker) = due.pop() {
+            waker.wake()
+        }
+    }) {}
     panics.resume();
 }
