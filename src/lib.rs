@@ -1,3 +1,14 @@
+// A link that is defined twice is the first one: the page here, its file in the repository.
+//! [loops]: crate::guide::loops
+//! [steps]: crate::guide::steps
+//! [skins]: crate::guide::skins
+//! [embedding]: crate::guide::embedding
+//! [libraries]: crate::guide::libraries
+//! [shutdown]: crate::guide::shutdown
+//! [time]: crate::guide::time
+//! [coming_from]: crate::guide::coming_from
+//! [not_guaranteed]: crate::guide::not_guaranteed
+//! [house]: crate::guide::house
 #![doc = include_str!("../README.md")]
 
 #[cfg(windows)]
