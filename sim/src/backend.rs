@@ -1,0 +1,182 @@
+//! The back end of a host's selectors: asks the system what is ready, and the simulation for time.
+//! Invariant: whoever waits here has handed the baton on, and has it again when it returns.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use selkie::selector::{Backend, Mode, Notifier, OnSignal, ReadyList, Token, Until};
+use selkie::{Interest, Readiness};
+
+use crate::rng::mix;
+use crate::trace::Act;
+use crate::world::{Form, HostWorld};
+
+pub(crate) struct SimBackend {
+    inner: Box<dyn Backend + Send>,
+    host: HostWorld,
+    /// What is watched in place of what the selector has registered.
+    watched: HashMap<Token, OwnedFd>,
+    /// Scratch.
+    found: Vec<(Token, Readiness)>,
+}
+
+/// The payload with which a host's thread unwinds at its end.
+pub(crate) struct Ending;
+
+impl SimBackend {
+    pub(crate) fn new(inner: Box<dyn Backend + Send>, host: HostWorld) -> Self {
+        Self { inner, host, watched: HashMap::new(), found: Vec::new() }
+    }
+
+    /// Unwinds if the host is to end. An error if it already does: somebody waits in a destructor.
+    fn go_on(&self) -> io::Result<()> {
+        if !self.host.own.is_ending.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if std::thread::panicking() {
+            return Err(io::Error::other("this simulated host is being ended; nothing comes here"));
+        }
+        resume_unwind(Box::new(Ending))
+    }
+
+    /// Looks what is ready, in an order that the seed decides. True if there is something.
+    fn look(&mut self, ready: &mut ReadyList) -> io::Result<bool> {
+        self.inner.wait(ready, Until::Now)?;
+        let is_notified = ready.is_notified();
+        if is_notified {
+            self.host.own.notified.store(false, Ordering::Release);
+        }
+        if ready.is_empty() && !is_notified {
+            return Ok(false);
+        }
+        self.found.clear();
+        self.found.extend(ready.drain());
+        // By the order of registration first: the system's own may depend on what it is busy with.
+        self.found.sort_unstable_by_key(|(token, _)| *token);
+        let mut state = self.host.shared.lock();
+        state.hosts[self.host.host].order.shuffle(&mut self.found);
+        let fold = |hash, (token, readiness): &(Token, Readiness)| {
+            mix(mix(hash, token.to_bits()), readiness.bits().into())
+        };
+        let hash = self.found.iter().fold(is_notified.into(), fold);
+        let found = &self.found;
+        state.record(self.host.host, Act::Batch, [found.len() as u64, hash], || {
+            let ready = found.iter().map(|(token, readiness)| {
+                format!("{}v{} {readiness:?}", token.to_bits() as u32, token.to_bits() >> 32)
+            });
+            let notified = is_notified.then(|| "notified".to_owned());
+            ready.chain(notified).collect::<Vec<_>>().join(", ")
+        });
+        self.found.iter().for_each(|(token, readiness)| ready.push(*token, *readiness));
+        Ok(true)
+    }
+
+    fn wait_in_turn(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        self.go_on()?;
+        self.host.shared.take_turn(self.host.host);
+        loop {
+            self.go_on()?;
+            if self.look(ready)? {
+                return Ok(());
+            }
+            let deadline = match until {
+                Until::Now => return Ok(()),
+                Until::At { deadline, .. } if deadline <= self.now() => return Ok(()),
+                Until::At { deadline, .. } => Some(self.host.shared.since_start(deadline)),
+                Until::Never => None,
+            };
+            self.host.shared.sleep(self.host.host, deadline);
+        }
+    }
+}
+
+#[allow(unsafe_code)] // The trait's functions are unsafe: they are told what stays open.
+impl Backend for SimBackend {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn now(&self) -> Instant {
+        self.host.shared.now_on(&self.host.own)
+    }
+
+    fn supports(&self, mode: Mode) -> bool {
+        self.inner.supports(mode)
+    }
+
+    fn reports_read_closed(&self) -> bool {
+        self.inner.reports_read_closed()
+    }
+
+    unsafe fn register(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        if let Some(watched) = self.host.to_watch(fd)? {
+            self.watched.insert(token, watched);
+        }
+        let watched = self.watched.get(&token).map_or(fd, AsFd::as_fd);
+        // SAFETY: `fd` stays open by the caller's promise, and what is watched in its place until
+        // `unregister` takes it out.
+        let registered = unsafe { self.inner.register(token, watched, interest, mode) };
+        if registered.is_err() {
+            self.watched.remove(&token);
+        }
+        registered
+    }
+
+    unsafe fn modify(
+        &mut self,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let watched = self.watched.get(&token).map_or(fd, AsFd::as_fd);
+        // SAFETY: as in `register`.
+        unsafe { self.inner.modify(token, watched, interest, mode) }
+    }
+
+    fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let watched = self.watched.remove(&token);
+        self.inner.unregister(token, watched.as_ref().map_or(fd, AsFd::as_fd))
+    }
+
+    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        match self.host.form {
+            Form::Threaded => self.wait_in_turn(ready, until),
+            Form::Stepped => self.look(ready).map(|_| ()),
+        }
+    }
+
+    fn on_signal(&mut self, then: OnSignal) {
+        self.inner.on_signal(then);
+    }
+
+    fn notifier(&self) -> Notifier {
+        let (inner, host) = (self.inner.notifier(), self.host.clone());
+        let (shared, own) = (Arc::clone(&host.shared), Arc::clone(&host.own));
+        Notifier::new(move || {
+            inner.notify()?;
+            own.notified.store(true, Ordering::Release);
+            shared.notified();
+            Ok(())
+        })
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.inner.reset()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.descriptor()
+    }
+}

@@ -1,0 +1,469 @@
+//! The driver: a simulation, as a test holds it.
+//! Invariant: while its thread has the baton, no host runs.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use selkie::world::install;
+
+use crate::backend::Ending;
+use crate::fault::{Change, Fault, LeftIn};
+use crate::host::{Ended, Host as HostState, HostShared, Main, Seconds, Status};
+use crate::link::Link;
+use crate::place::{HostResult, Place, given};
+use crate::rng::nanos;
+use crate::shared::{Shared, takes_part};
+use crate::state::{Failure, Index, Next};
+use crate::stepped::Stepped;
+use crate::trace::Trace;
+use crate::world::{Form, HostWorld};
+
+/// A simulated host: its place in its simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Host {
+    pub(crate) index: Index,
+    ip: IpAddr,
+}
+
+impl Host {
+    pub(crate) const fn at(index: Index, ip: IpAddr) -> Self {
+        Self { index, ip }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub const fn ip(self) -> IpAddr {
+        self.ip
+    }
+}
+
+/// Several hosts, the network between them, and one clock.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use std::time::Duration;
+///
+/// use futures::{AsyncReadExt, AsyncWriteExt};
+/// use selkie::Async;
+/// use selkie_sim::Sim;
+///
+/// let mut sim = Sim::new(7);
+/// sim.host("server", || async {
+///     let listener = Async::<TcpListener>::bind("0.0.0.0:80")?;
+///     let (mut stream, _peer) = listener.accept().await?;
+///     selkie::sleep(Duration::from_secs(3600)).await;
+///     stream.write_all(b"hello").await
+/// });
+/// let client = sim.host("client", || async {
+///     let mut stream = Async::<TcpStream>::connect("server:80").await?;
+///     let mut hello = String::new();
+///     stream.read_to_string(&mut hello).await?;
+///     assert_eq!(hello, "hello");
+///     std::io::Result::Ok(())
+/// });
+/// // An hour, which takes no time.
+/// assert!(sim.run_until_ended(client, Duration::from_secs(4000)));
+/// ```
+pub struct Sim {
+    pub(crate) shared: Arc<Shared>,
+    seed: u64,
+    watchdog: Duration,
+    /// A host's thread did not come back.
+    is_stuck: bool,
+    pub(crate) left_in: LeftIn,
+    /// Hosts that the driver runs itself.
+    pub(crate) stepped: BTreeMap<Index, Stepped>,
+    /// How many faults were drawn or left out, and how often it was asked for some.
+    numbered: usize,
+    draws: u64,
+}
+
+/// How long a host may run in real time before it is said to block: a step takes microseconds.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+impl Sim {
+    /// A simulation that depends on this seed, and on nothing else.
+    ///
+    /// A connection needs four descriptors: this raises the process's limit as far as it may.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        // It stays as it was, if not; then connections fail with EMFILE.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        takes_part();
+        let shared = Shared::new(seed);
+        shared.driver.sit();
+        Self {
+            shared,
+            seed,
+            watchdog: WATCHDOG,
+            is_stuck: false,
+            left_in: LeftIn::All,
+            stepped: BTreeMap::new(),
+            numbered: 0,
+            draws: 0,
+        }
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Adds a host that runs an async function. It begins with the next `run_…`, and anew at each
+    /// restart.
+    ///
+    /// It is a thread with a runtime of its own, that of [`selkie::block_on`].
+    ///
+    /// # Panics
+    /// If another host has the name or the address; if the system has no descriptor to spare.
+    #[track_caller]
+    pub fn host<F, Fut>(&mut self, place: impl Place, main: F) -> Host
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: HostResult> + 'static,
+    {
+        self.host_blocking(place, move || selkie::block_on(main()))
+    }
+
+    /// Adds a host that runs a usual `main`, with an explicit `select()` loop or a
+    /// [`block_on`](selkie::block_on) of its own.
+    ///
+    /// # Panics
+    /// As [`host`](Self::host).
+    #[track_caller]
+    pub fn host_blocking<F, R>(&mut self, place: impl Place, main: F) -> Host
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: HostResult,
+    {
+        self.add(place, Arc::new(move || main().into_result()))
+    }
+
+    #[track_caller]
+    pub(crate) fn add(&mut self, place: impl Place, main: Main) -> Host {
+        let (name, ip) = place.name_and_address();
+        let mut state = self.shared.lock();
+        let ip = ip.unwrap_or_else(|| {
+            let mut candidates = (0..).map(given);
+            candidates.find(|ip| !state.by_ip.contains_key(ip)).expect("16 million addresses")
+        });
+        let name = name.unwrap_or_else(|| ip.to_string());
+        let index = state.hosts.len();
+        if let Some(other) = state.by_ip.get(&ip) {
+            let other = state.hosts[*other].name.clone();
+            drop(state);
+            panic!("two hosts cannot have the address {ip}, which is that of {other}");
+        }
+        if state.names.contains_key(&name) {
+            drop(state);
+            panic!("two hosts cannot have the name {name}");
+        }
+        let host = HostState::new(self.seed, name.clone(), ip, main);
+        let host = host.unwrap_or_else(|error| panic!("no descriptor for host {name}: {error}"));
+        state.hosts.push(host);
+        state.by_ip.insert(ip, index);
+        state.names.insert(name, ip);
+        state.starts(index);
+        Host { index, ip }
+    }
+
+    /// What is between all hosts for which [`link`](Self::link) says nothing else.
+    pub fn links(&mut self, link: Link) {
+        self.shared.lock().usual_link = link;
+    }
+
+    /// What is between two hosts, both ways.
+    pub fn link(&mut self, one: Host, other: Host, link: Link) {
+        self.link_one_way(one, other, link);
+        self.link_one_way(other, one, link);
+    }
+
+    /// What is on the way from one host to another.
+    pub fn link_one_way(&mut self, from: Host, to: Host, link: Link) {
+        self.shared.lock().set_link(from.index, to.index, link);
+    }
+
+    /// How long TCP tries to send on what does not get through, before it gives the connection up:
+    /// usually 15 minutes, as Linux.
+    pub fn tcp_timeout(&mut self, time: Duration) {
+        self.shared.lock().tcp_timeout = nanos(time);
+    }
+
+    /// How long a host may run, in real time, until it is said to block. Usually 20 s.
+    pub fn watchdog(&mut self, time: Duration) {
+        self.watchdog = time;
+    }
+
+    /// Lets threads that the simulation does not know notify hosts. Then nothing is promised: the
+    /// clock does not wait for them.
+    pub fn allow_threads(&mut self) {
+        self.shared.lock().allows_threads = true;
+    }
+
+    /// How much virtual time has passed.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.shared.lock().now)
+    }
+
+    /// A number that tells this run from all that differ in a step.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        self.shared.lock().trace.hash()
+    }
+
+    /// Keeps the steps from now on, for [`trace`](Self::trace).
+    pub fn keep_trace(&mut self) {
+        self.shared.lock().trace.keep();
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        self.shared.lock().trace.clone()
+    }
+
+    /// True if the host has ended, by itself or otherwise, and was not started again.
+    #[must_use]
+    pub fn has_ended(&self, host: Host) -> bool {
+        self.shared.lock().hosts[host.index].ended.is_some()
+    }
+
+    /// Runs all hosts for so much virtual time.
+    ///
+    /// # Panics
+    /// If a host panics, or returns an error, or blocks in real time.
+    #[track_caller]
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_to(time, None);
+    }
+
+    /// Runs all hosts until `condition` holds, which is looked at after each step, and at most for
+    /// `limit` of virtual time. True if it holds.
+    ///
+    /// # Panics
+    /// As [`run_for`](Self::run_for).
+    #[track_caller]
+    pub fn run_until(&mut self, limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        self.run_to(limit, Some(&mut |_| condition()))
+    }
+
+    /// Runs all hosts until this one has ended, and at most for `limit` of virtual time. True if it
+    /// has.
+    ///
+    /// # Panics
+    /// As [`run_for`](Self::run_for).
+    #[track_caller]
+    pub fn run_until_ended(&mut self, host: Host, limit: Duration) -> bool {
+        self.run_to(limit, Some(&mut |shared| shared.lock().hosts[host.index].ended.is_some()))
+    }
+
+    #[track_caller]
+    fn run_to(
+        &mut self,
+        time: Duration,
+        condition: Option<&mut dyn FnMut(&Shared) -> bool>,
+    ) -> bool {
+        let holds = self.drive(time, condition);
+        let failure = self.shared.lock().failure.clone();
+        if let Some(Failure(text)) = failure {
+            panic!("{text} (seed {})", self.seed);
+        }
+        holds
+    }
+
+    /// Runs hosts until the time is over, the condition holds, or the run has failed.
+    fn drive(
+        &mut self,
+        time: Duration,
+        mut condition: Option<&mut dyn FnMut(&Shared) -> bool>,
+    ) -> bool {
+        let shared = Arc::clone(&self.shared);
+        shared.driver.sit();
+        let mut state = shared.lock();
+        state.limit = state.now.saturating_add(nanos(time));
+        state.driver_looks = condition.is_some();
+        drop(state);
+        loop {
+            if condition.as_mut().is_some_and(|condition| condition(&shared)) {
+                return true;
+            }
+            let mut state = shared.lock();
+            let next = match state.to_run.take() {
+                Some(host) => Next::Host(host),
+                None => state.go_on(),
+            };
+            drop(state);
+            match next {
+                Next::Host(host) => self.run_host(host),
+                Next::Driver => return false,
+            }
+            if self.is_stuck {
+                return false;
+            }
+        }
+    }
+
+    /// Gives the baton to a host, and waits until the driver has it again.
+    pub(crate) fn run_host(&mut self, index: Index) {
+        if self.stepped.contains_key(&index) {
+            return self.step(index);
+        }
+        let mut state = self.shared.lock();
+        let host = &mut state.hosts[index];
+        let own = Arc::clone(&host.shared);
+        if host.thread.is_none() {
+            match self.start_thread(index, &own, Arc::clone(&host.main), &host.name) {
+                Ok(thread) => host.thread = Some(thread),
+                Err(error) => {
+                    let text = format!("no thread for host {}: {error}", host.name);
+                    state.failure = Some(Failure(text));
+                    return;
+                }
+            }
+        }
+        drop(state);
+        own.seat.give();
+        self.wait_for_baton();
+        self.bury_the_dead();
+    }
+
+    fn start_thread(
+        &self,
+        index: Index,
+        own: &Arc<HostShared>,
+        main: Main,
+        name: &str,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        let (shared, own) = (Arc::clone(&self.shared), Arc::clone(own));
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run_on_thread(&shared, index, &own, &main))
+    }
+
+    fn wait_for_baton(&mut self) {
+        let steps = || self.shared.flags.steps.load(Ordering::Relaxed);
+        let (mut seen, mut since) = (steps(), std::time::Instant::now());
+        while !self.shared.driver.wait_for(self.watchdog) {
+            if steps() != seen {
+                (seen, since) = (steps(), std::time::Instant::now());
+            } else if since.elapsed() >= self.watchdog {
+                self.is_stuck = true;
+                let mut state = self.shared.lock();
+                let running = state.hosts.iter().find(|host| host.status == Status::Running);
+                let name = running.map_or("?", |host| host.name.as_str());
+                let text = format!(
+                    "host {name} has not come back to its select() or await for {:?} of real time, \
+                     at {}: it blocks, or loops without waiting. Time stands still meanwhile",
+                    self.watchdog,
+                    Seconds(state.now)
+                );
+                state.failure = Some(Failure(text));
+                return;
+            }
+        }
+    }
+
+    /// Waits for the threads that have come to their end, and closes what they had open.
+    fn bury_the_dead(&mut self) {
+        loop {
+            let mut state = self.shared.lock();
+            let Some((index, how)) = state.ended.pop() else { return };
+            let thread = state.hosts[index].thread.take();
+            drop(state);
+            // With it, its thread-locals are gone.
+            thread.into_iter().for_each(|thread| drop(thread.join()));
+            self.shared.lock().host_ended(index, how);
+        }
+    }
+
+    /// Of the faults that are planned and drawn from now on, only those with these numbers happen.
+    pub fn only_faults(&mut self, numbers: impl IntoIterator<Item = usize>) {
+        self.left_in = LeftIn::Only(numbers.into_iter().collect());
+    }
+
+    /// How often faults were drawn before.
+    pub(crate) fn drawn_before(&mut self) -> u64 {
+        self.draws += 1;
+        self.draws - 1
+    }
+
+    /// Gives a fault its number, and plans it, if it is not left out.
+    pub(crate) fn plan_unless_left_out(&mut self, fault: Fault) {
+        let number = self.numbered;
+        self.numbered += 1;
+        let is_in = match &self.left_in {
+            LeftIn::All => true,
+            LeftIn::Only(numbers) => numbers.contains(&number),
+        };
+        if is_in {
+            self.plan_as(number, fault);
+        }
+    }
+
+    /// Makes a change at once.
+    #[track_caller]
+    pub(crate) fn make(&mut self, change: Change) {
+        self.shared.lock().plan_change(change);
+        self.run_for(Duration::ZERO);
+    }
+}
+
+/// The life of a host's thread.
+fn run_on_thread(shared: &Arc<Shared>, index: Index, own: &Arc<HostShared>, main: &Main) {
+    takes_part();
+    own.seat.sit();
+    own.seat.wait();
+    let is_ending = || own.is_ending.load(Ordering::Acquire);
+    let world = HostWorld::new(Arc::clone(shared), index, Arc::clone(own), Form::Threaded);
+    let result = if is_ending() {
+        Err(Box::new(Ending) as _)
+    } else {
+        let _installed = install(world);
+        catch_unwind(AssertUnwindSafe(|| main()))
+    };
+    let mut state = shared.lock();
+    let how = match result {
+        _ if is_ending() => state.hosts[index].ending.take().unwrap_or(Ended::Killed),
+        Ok(Ok(())) => Ended::ByItself,
+        Ok(Err(error)) => Ended::Failed(error),
+        Err(payload) => Ended::Failed(format!("it panicked: {}", text_of(&*payload))),
+    };
+    state.ended.push((index, how));
+    drop(state);
+    shared.driver.give();
+}
+
+pub(crate) fn text_of(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
+}
+
+impl Drop for Sim {
+    /// Ends all hosts.
+    fn drop(&mut self) {
+        let count = self.shared.lock().hosts.len();
+        self.shared.lock().failure = None;
+        for index in 0..count {
+            if self.is_stuck {
+                return;
+            }
+            let is_to_run = self.shared.lock().end_host(index, Ended::Killed);
+            if let Some(index) = is_to_run {
+                let has_thread = self.shared.lock().hosts[index].thread.is_some();
+                if has_thread || self.stepped.contains_key(&index) {
+                    self.run_host(index);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! TCP: how the bytes of a connection get from one end to the other.
+//! Invariant: what a side has sent arrives in order, each byte once, or the connection is reset.
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+
+use rustix::event::epoll::{self, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::{RecvFlags, Shutdown, recv, send, shutdown};
+
+use crate::link::PIECE;
+use crate::rng::{Rng, hash_bytes};
+use crate::socket::SEND;
+use crate::state::{Event, Index, State};
+use crate::tcp::{Connection, Outcome, Phase, Side};
+use crate::trace::Act;
+
+/// Something on its way.
+enum Flight {
+    Data(Vec<u8>),
+    Fin,
+    Reset,
+}
+
+/// How far the end of a side's bytes has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fin {
+    NotYet,
+    Sent,
+    /// At the receiver, perhaps behind bytes that it has no room for.
+    Arrived,
+    Delivered,
+}
+
+/// What one side of a connection sends.
+pub(crate) struct Way {
+    pub(crate) rng: Rng,
+    flights: VecDeque<(u64, Flight)>,
+    pub(crate) last_arrival: u64,
+    /// Bytes that were taken from the sender, and have not got to the receiver's socket yet.
+    under_way: usize,
+    /// Those of them that have arrived, and which the receiver has no room for.
+    arrived: VecDeque<u8>,
+    /// The sender has more, for which the window has no room.
+    waits_for_room: bool,
+    /// Since when nothing gets through.
+    parked: Option<u64>,
+    fin: Fin,
+}
+
+/// Bytes under way, at most: what Linux's windows usually grow to on a short way.
+const WINDOW: usize = 256 * 1024;
+
+/// What a sender whose bytes got lost waits before it sends them again, by the seed: up to 200 ms.
+const RESEND: u64 = 200_000_000;
+
+impl Way {
+    pub(crate) fn new(rng: Rng) -> Self {
+        Self {
+            rng,
+            flights: VecDeque::new(),
+            last_arrival: 0,
+            under_way: 0,
+            arrived: VecDeque::new(),
+            waits_for_room: false,
+            parked: None,
+            fin: Fin::NotYet,
+        }
+    }
+}
+
+impl State {
+    /// Looks at what the programs' ends of a host's connections have done in its step.
+    pub(crate) fn collect(&mut self, host: Index) {
+        let mut found: Vec<epoll::Event> = Vec::new();
+        let mut events: Vec<(u64, bool)> = Vec::new();
+        loop {
+            found.clear();
+            found.reserve(EVENTS);
+            let buffer = rustix::buffer::spare_capacity(&mut found);
+            let ends = &self.hosts[host].ends;
+            let count = epoll::wait(ends, buffer, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            if !matches!(count, Ok(1..)) {
+                break;
+            }
+            let has_read = |flags: EventFlags| flags.contains(EventFlags::OUT);
+            events.extend(found.iter().map(|e| ({ e.data }.u64(), has_read(e.flags))));
+        }
+        events.sort_unstable();
+        for (key, has_read) in events {
+            let side = Side::BOTH[(key & 1) as usize];
+            self.with_connection(key >> 1, |state, connection| {
+                if has_read {
+                    state.flush(connection, side.other());
+                }
+                state.pump(connection, side);
+            });
+        }
+    }
+
+    /// Takes what a side has written, as far as the window has room.
+    pub(crate) fn pump(&mut self, connection: &mut Connection, from: Side) {
+        if connection.phase != Phase::Ended(Outcome::Connected) && from == Side::Client {
+            return self.drop_if_closed(connection, from);
+        }
+        let mut buf = std::mem::take(&mut self.buf);
+        let (id, host) = (connection.id, connection.host(from));
+        loop {
+            let end = connection.end(from);
+            let Some(inner) = &end.inner else { break };
+            let room = WINDOW.saturating_sub(end.way.under_way).min(PIECE);
+            end.way.waits_for_room = room == 0;
+            if room == 0 || end.way.fin != Fin::NotYet {
+                break;
+            }
+            match recv(inner, &mut buf[..room], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => {
+                    end.way.fin = Fin::Sent;
+                    self.record(host, Act::Shuts, [id], || format!("#{id}"));
+                    self.send_off(connection, from, Flight::Fin);
+                    break;
+                }
+                Ok((len, _)) => {
+                    end.way.under_way += len;
+                    let hash = hash_bytes(&buf[..len]);
+                    self.record(host, Act::Sends, [id, len as u64, hash], || {
+                        format!("{len} bytes on #{id}")
+                    });
+                    self.send_in_pieces(connection, from, &buf[..len]);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                // The program has closed it, with bytes in it that it had not read.
+                Err(_) => {
+                    end.inner = None;
+                    self.send_reset(connection, from);
+                    break;
+                }
+            }
+        }
+        self.buf = buf;
+        self.drop_if_closed(connection, from);
+    }
+
+    fn send_in_pieces(&mut self, connection: &mut Connection, from: Side, mut bytes: &[u8]) {
+        let link = self.link(connection.host(from), connection.host(from.other()));
+        while !bytes.is_empty() {
+            let len = link.piece(bytes.len(), &mut connection.end(from).way.rng);
+            let (piece, rest) = bytes.split_at(len);
+            self.send_off(connection, from, Flight::Data(piece.to_vec()));
+            bytes = rest;
+        }
+    }
+
+    fn send_off(&mut self, connection: &mut Connection, from: Side, flight: Flight) {
+        let (sender, receiver) = (connection.host(from), connection.host(from.other()));
+        let len = if let Flight::Data(bytes) = &flight { bytes.len() } else { 0 };
+        let id = connection.id;
+        let way = &mut connection.end(from).way;
+        let at = self.arrival(sender, receiver, len, &mut way.rng).max(way.last_arrival);
+        way.last_arrival = at;
+        way.flights.push_back((at, flight));
+        self.at(at, Event::Arrival { connection: id, from });
+    }
+
+    /// Tells the other side that the connection is no more.
+    pub(crate) fn send_reset(&mut self, connection: &mut Connection, from: Side) {
+        self.send_off(connection, from, Flight::Reset);
+    }
+
+    /// What a side has sent arrives.
+    pub(crate) fn arrive(&mut self, id: u64, from: Side) {
+        self.with_connection(id, |state, connection| while state.arrive_one(connection, from) {});
+    }
+
+    fn arrive_one(&mut self, connection: &mut Connection, from: Side) -> bool {
+        let (sender, receiver) = (connection.host(from), connection.host(from.other()));
+        let is_waited_for =
+            from == Side::Client || connection.phase == Phase::Ended(Outcome::Connected);
+        let is_stopped = self.is_cut(sender, receiver)
+            || self.is_held(sender, receiver)
+            || !self.is_up(receiver)
+            || !is_waited_for;
+        let (id, now) = (connection.id, self.now);
+        let way = &mut connection.end(from).way;
+        if way.flights.front().is_none_or(|(at, _)| *at > now) {
+            return false;
+        }
+        if is_stopped {
+            if way.parked.is_none() {
+                way.parked = Some(now);
+                let at = now.saturating_add(self.tcp_timeout);
+                self.at(at, Event::GivesUp { connection: id, from, parked_at: now });
+            }
+            return false;
+        }
+        if way.parked.is_some() {
+            // Until it is sent again, by `unpark`.
+            return false;
+        }
+        match way.flights.pop_front() {
+            Some((_, Flight::Data(bytes))) => {
+                way.arrived.extend(bytes);
+                self.flush(connection, from);
+            }
+            Some((_, Flight::Fin)) => {
+                way.fin = Fin::Arrived;
+                self.flush(connection, from);
+            }
+            Some((_, Flight::Reset)) => self.reset(connection, from.other()),
+            None => {}
+        }
+        true
+    }
+
+    /// Nothing stands in the way any more: what was lost is sent again.
+    pub(crate) fn unpark(&mut self, connection: &mut Connection, from: Side) {
+        let (id, now) = (connection.id, self.now);
+        let way = &mut connection.end(from).way;
+        if way.parked.take().is_none() {
+            return;
+        }
+        let again = now + way.rng.below(RESEND);
+        way.flights.iter_mut().for_each(|(at, _)| *at = again.max(*at));
+        way.last_arrival = way.last_arrival.max(again);
+        let times: Vec<u64> = way.flights.iter().map(|(at, _)| *at).collect();
+        for at in times {
+            self.at(at, Event::Arrival { connection: id, from });
+        }
+    }
+
+    pub(crate) fn unpark_ways(&mut self, between: impl Fn(Index, Index) -> bool) {
+        let ids: Vec<u64> = self.connections.keys().copied().collect();
+        for id in ids {
+            self.with_connection(id, |state, connection| {
+                for from in Side::BOTH {
+                    if between(connection.host(from), connection.host(from.other())) {
+                        state.unpark(connection, from);
+                    }
+                }
+            });
+        }
+    }
+
+    pub(crate) fn unpark_ways_to(&mut self, host: Index) {
+        self.unpark_ways(|_, to| to == host);
+    }
+
+    /// A sender gives up what does not get through.
+    pub(crate) fn gives_up(&mut self, id: u64, from: Side, parked_at: u64) {
+        self.with_connection(id, |state, connection| {
+            if connection.end(from).way.parked == Some(parked_at) {
+                connection.end(from).way.flights.clear();
+                state.reset(connection, from);
+            }
+        });
+    }
+
+    /// Gives the receiver what has arrived, as far as it has room.
+    pub(crate) fn flush(&mut self, connection: &mut Connection, from: Side) {
+        let to = from.other();
+        let (id, receiver) = (connection.id, connection.host(to));
+        let mut moved = 0;
+        let mut is_refused = false;
+        // Out of the connection, while its other end is used.
+        let mut arrived = std::mem::take(&mut connection.end(from).way.arrived);
+        while !arrived.is_empty() {
+            let Some(inner) = &connection.end(to).inner else {
+                is_refused = true;
+                break;
+            };
+            let (bytes, _) = arrived.as_slices();
+            let taken = match send(inner, bytes, SEND) {
+                Ok(taken) => taken,
+                Err(Errno::PIPE) if is_hung_up(inner) => {
+                    is_refused = true;
+                    break;
+                }
+                // It has shut its reading side down: what comes is thrown away.
+                Err(Errno::PIPE) => bytes.len(),
+                Err(Errno::INTR) => 0,
+                Err(_) => break,
+            };
+            arrived.drain(..taken);
+            moved += taken;
+        }
+        if is_refused {
+            let lost = arrived.len();
+            let way = &mut connection.end(from).way;
+            way.under_way = way.under_way.saturating_sub(moved + lost);
+            self.touch(receiver);
+            return self.send_reset(connection, to);
+        }
+        let way = &mut connection.end(from).way;
+        way.under_way = way.under_way.saturating_sub(moved);
+        let is_all = arrived.is_empty();
+        way.arrived = arrived;
+        if moved > 0 {
+            self.record(receiver, Act::Receives, [id, moved as u64], || {
+                format!("{moved} bytes of #{id}")
+            });
+            self.touch(receiver);
+            self.acknowledge(connection, from);
+        }
+        if is_all && connection.end(from).way.fin == Fin::Arrived {
+            self.deliver_fin(connection, from);
+        }
+    }
+
+    fn deliver_fin(&mut self, connection: &mut Connection, from: Side) {
+        let (id, receiver) = (connection.id, connection.host(from.other()));
+        connection.end(from).way.fin = Fin::Delivered;
+        if let Some(inner) = &connection.end(from.other()).inner {
+            // Fails only if the other end is closed, which the next look will find.
+            let _ = shutdown(inner, Shutdown::Write);
+        }
+        self.record(receiver, Act::Receives, [id, 0], || format!("the end of #{id}"));
+        self.touch(receiver);
+        self.drop_if_closed(connection, from.other());
+    }
+
+    /// Tells a sender that waits for room that there is some.
+    fn acknowledge(&mut self, connection: &mut Connection, from: Side) {
+        let (id, sender, receiver) =
+            (connection.id, connection.host(from), connection.host(from.other()));
+        if std::mem::take(&mut connection.end(from).way.waits_for_room) {
+            let link = self.link(receiver, sender);
+            let at = self.now + link.delay(&mut connection.end(from.other()).way.rng);
+            self.at(at, Event::Acknowledged { connection: id, from });
+        }
+    }
+
+    pub(crate) fn acknowledged(&mut self, id: u64, from: Side) {
+        self.with_connection(id, |state, connection| {
+            state.pump(connection, from);
+            // There is room in the program's socket again.
+            let host = connection.host(from);
+            state.touch(host);
+        });
+    }
+
+    /// One side learns that the connection is no more: its program reads `ECONNRESET`.
+    pub(crate) fn reset(&mut self, connection: &mut Connection, side: Side) {
+        let (id, host) = (connection.id, connection.host(side));
+        let end = connection.end(side);
+        if let Some(inner) = end.inner.take() {
+            // The kernel tells the peer of a socket that is closed with something unread in it.
+            let nothing = ioctl_fionread(&inner).is_ok_and(|len| len == 0);
+            if nothing && let Some(handed) = end.handed {
+                handed.with(|outer| send(outer, &[0], SEND));
+            }
+            drop(inner);
+            self.record(host, Act::Resets, [id], || format!("#{id}"));
+            self.touch(host);
+        }
+        end.way.fin = Fin::Delivered;
+        end.way.arrived.clear();
+        end.way.under_way = 0;
+        end.way.flights.retain(|(_, flight)| matches!(flight, Flight::Reset));
+    }
+
+    /// Closes the simulator's end if the program's is closed, and nothing is left to be sent.
+    fn drop_if_closed(&mut self, connection: &mut Connection, side: Side) {
+        let is_connected = connection.phase == Phase::Ended(Outcome::Connected);
+        let end = connection.end(side);
+        let Some(inner) = &end.inner else { return };
+        if (is_connected && end.way.fin == Fin::NotYet) || !is_hung_up(inner) {
+            return;
+        }
+        if end.handed.is_none_or(|handed| !handed.is_open()) {
+            end.inner = None;
+        }
+    }
+
+    /// A host has lost its power: none of its connections says anything more.
+    pub(crate) fn silence(&mut self, host: Index) {
+        self.each_end(host, |_, connection, side| {
+            let end = connection.end(side);
+            end.inner = None;
+            end.way.flights.clear();
+            end.way.under_way = 0;
+            end.way.fin = Fin::Delivered;
+        });
+    }
+
+    /// A host's program is gone: its system closes what it had open.
+    pub(crate) fn leave_network(&mut self, host: Index) {
+        self.collect(host);
+        let listeners = self.listeners.iter().filter(|(_, listener)| listener.host == host);
+        let listeners: Vec<u64> = listeners.map(|(id, _)| *id).collect();
+        listeners.into_iter().for_each(|id| self.close_listener(id));
+        self.datagrams.forget(host);
+        self.each_end(host, |state, connection, side| {
+            // What the program has written is sent without a window: nobody waits for room.
+            while connection.end(side).inner.is_some()
+                && connection.end(side).way.fin == Fin::NotYet
+            {
+                let before = connection.end(side).way.under_way;
+                connection.end(side).way.under_way = 0;
+                state.pump(connection, side);
+                let after = &mut connection.end(side).way.under_way;
+                let is_more = *after > 0;
+                *after += before;
+                if !is_more {
+                    break;
+                }
+            }
+            let end = connection.end(side);
+            if end.inner.take().is_some() && end.way.fin == Fin::NotYet {
+                // It has leaked the descriptor, which its system would have closed.
+                end.way.fin = Fin::Sent;
+                state.send_off(connection, side, Flight::Fin);
+            }
+            if side == Side::Client && connection.phase == Phase::Connecting {
+                connection.phase = Phase::Ended(Outcome::Failed(Errno::CONNABORTED));
+            }
+        });
+        self.known.retain(|_, (owner, _)| *owner != host);
+    }
+
+    pub(crate) fn each_end(
+        &mut self,
+        host: Index,
+        mut f: impl FnMut(&mut Self, &mut Connection, Side),
+    ) {
+        let ids: Vec<u64> = self.connections.keys().copied().collect();
+        for id in ids {
+            self.with_connection(id, |state, connection| {
+                for side in Side::BOTH {
+                    if connection.host(side) == host {
+                        f(state, connection, side);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Events that are taken in one look.
+const EVENTS: usize = 64;
+
+/// True if the other end is closed, or shut down both ways.
+fn is_hung_up(inner: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(inner, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+}

@@ -1,0 +1,463 @@
+//! TCP: what a connection is, and how it begins.
+//!
+//! A connection is two socket pairs, an end of each in a program. The simulator has the other ends,
+//! and moves bytes between them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use socket2::Type;
+
+use crate::host::Status;
+use crate::rng::{Rng, mix};
+use crate::socket::{self, Bell, Handed, Inode, Room};
+use crate::state::{Event, Index, Known, State, number_of};
+use crate::stream::Way;
+use crate::trace::Act;
+
+/// One of the two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// What became of a connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Connected,
+    Failed(Errno),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Connecting,
+    Ended(Outcome),
+}
+
+/// What a connection has on one host.
+pub(crate) struct End {
+    pub(crate) host: Index,
+    pub(crate) address: SocketAddr,
+    /// The simulator's end; none once the program's is closed, or was reset.
+    pub(crate) inner: Option<OwnedFd>,
+    pub(crate) handed: Option<Handed>,
+    pub(crate) nodelay: bool,
+    /// What this side sends.
+    pub(crate) way: Way,
+}
+
+pub(crate) struct Connection {
+    pub(crate) id: u64,
+    pub(crate) phase: Phase,
+    ends: [End; 2],
+}
+
+impl Connection {
+    pub(crate) fn end(&mut self, side: Side) -> &mut End {
+        &mut self.ends[side as usize]
+    }
+
+    pub(crate) fn host(&self, side: Side) -> Index {
+        self.ends[side as usize].host
+    }
+
+    pub(crate) fn address(&self, side: Side) -> SocketAddr {
+        self.ends[side as usize].address
+    }
+
+    pub(crate) fn nodelay(&self, side: Side) -> bool {
+        self.ends[side as usize].nodelay
+    }
+
+    /// True if nothing more can come of it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase != Phase::Connecting && self.ends.iter().all(|end| end.inner.is_none())
+    }
+}
+
+pub(crate) struct Listener {
+    pub(crate) host: Index,
+    pub(crate) address: SocketAddr,
+    backlog: usize,
+    queue: VecDeque<(OwnedFd, SocketAddr, u64)>,
+    bell: Bell,
+    pub(crate) handed: Handed,
+}
+
+/// How often a connect asks again, each time after twice as long: 127 s in all, as on Linux.
+const RETRIES: u32 = 6;
+
+const SECOND: u64 = 1_000_000_000;
+
+impl State {
+    /// Runs `f` with a connection, and forgets it if it is over then.
+    pub(crate) fn with_connection<R>(
+        &mut self,
+        id: u64,
+        f: impl FnOnce(&mut Self, &mut Connection) -> R,
+    ) -> Option<R> {
+        let mut connection = self.connections.remove(&id)?;
+        let result = f(self, &mut connection);
+        if connection.is_over() {
+            for side in Side::BOTH {
+                if let Some(handed) = connection.end(side).handed {
+                    self.known.remove(&handed.inode);
+                }
+            }
+        } else {
+            self.connections.insert(id, connection);
+        }
+        Some(result)
+    }
+
+    /// Begins to connect.
+    pub(crate) fn connect(&mut self, client: Index, target: SocketAddr) -> io::Result<TcpStream> {
+        let server = self.host_at(client, target.ip()).ok_or_else(|| no_such_host(target))?;
+        let ip = if server == client && target.ip().is_loopback() {
+            target.ip()
+        } else {
+            self.hosts[client].ip
+        };
+        let local = SocketAddr::new(ip, self.hosts[client].next_port());
+        let (outer, inner) = socket::pair()?;
+        socket::stuff(outer.as_fd())?;
+        let handed = Handed { fd: outer.as_raw_fd(), inode: Inode::of(&outer)? };
+        let count = self.connects.entry((client, target)).or_default();
+        *count += 1;
+        let key = mix(number_of((self.hosts[client].ip, 0).into()), mix(number_of(target), *count));
+        self.last_connection += 1;
+        let id = self.last_connection;
+        let ways = [0, 1].map(|way| Way::new(Rng::keyed(self.seed, &[10 + way, key])));
+        let [there, back] = ways;
+        let end = |host, address, inner, handed, way| End {
+            host,
+            address,
+            inner,
+            handed,
+            nodelay: false,
+            way,
+        };
+        let ends = [
+            end(client, local, Some(inner), Some(handed), there),
+            end(server, target, None, None, back),
+        ];
+        let connection = Connection { id, phase: Phase::Connecting, ends };
+        self.connections.insert(id, Box::new(connection));
+        let known = Known::Stream { connection: id, side: Side::Client, local };
+        self.known.insert(handed.inode, (client, known));
+        self.record(client, Act::Connects, [id, number_of(target)], || {
+            format!("#{id} to {target}")
+        });
+        self.ask(id, 0);
+        Ok(TcpStream::from(outer))
+    }
+
+    /// Sends the client's question on its way.
+    fn ask(&mut self, id: u64, attempt: u32) {
+        self.with_connection(id, |state, connection| {
+            let [client, server] = Side::BOTH.map(|side| connection.host(side));
+            let rng = &mut connection.end(Side::Client).way.rng;
+            let at = state.arrival(client, server, 0, rng);
+            state.at(at, Event::Asked { connection: id, attempt });
+        });
+    }
+
+    /// A client asks to be connected.
+    pub(crate) fn asked(&mut self, id: u64, attempt: u32) {
+        self.with_connection(id, |state, connection| {
+            let [client, server] = Side::BOTH.map(|side| connection.host(side));
+            let target = connection.address(Side::Server);
+            let outcome = if state.is_cut(client, server) || state.hosts[server].is_off {
+                None
+            } else if state.hosts[server].refusals > 0 {
+                Some(Outcome::Failed(Errno::CONNREFUSED))
+            } else {
+                state.enqueue(connection, target)
+            };
+            match outcome {
+                Some(outcome) => state.answer(connection, outcome, attempt),
+                None => state.ask_again(connection, attempt),
+            }
+        });
+    }
+
+    /// Puts the server's end into the queue of who listens. `None` if there is no room.
+    fn enqueue(&mut self, connection: &mut Connection, target: SocketAddr) -> Option<Outcome> {
+        let server = connection.host(Side::Server);
+        let refused = Some(Outcome::Failed(Errno::CONNREFUSED));
+        let Some(id) = self.listener_at(server, target) else { return refused };
+        if self.listeners[&id].queue.len() > self.listeners[&id].backlog {
+            return None;
+        }
+        // Without descriptors to spare, the system answers nothing, either.
+        let (outer, inner) = socket::pair().ok()?;
+        let inode = Inode::of(&outer).ok()?;
+        if self.hosts[server].short_writes > 0 {
+            socket::set_send_buffer(outer.as_fd(), Room::Least).ok()?;
+        }
+        let handed = Handed { fd: outer.as_raw_fd(), inode };
+        let known = Known::Stream { connection: connection.id, side: Side::Server, local: target };
+        self.known.insert(inode, (server, known));
+        let end = connection.end(Side::Server);
+        end.handed = Some(handed);
+        end.inner = Some(inner);
+        self.watch(connection, Side::Server);
+        let peer = connection.address(Side::Client);
+        let listener = self.listeners.get_mut(&id).expect("just found");
+        listener.queue.push_back((outer, peer, connection.id));
+        listener.bell.ring();
+        self.touch(server);
+        Some(Outcome::Connected)
+    }
+
+    /// Has the end's host tell when the program has sent, or has read.
+    fn watch(&mut self, connection: &mut Connection, side: Side) {
+        let id = connection.id;
+        let end = connection.end(side);
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let data = EventData::new_u64(id << 1 | side as u64);
+        if let Some(inner) = &end.inner {
+            // Fails only without memory, or beyond the user's number of watches.
+            epoll::add(&self.hosts[end.host].ends, inner, data, flags)
+                .expect("the system watches a simulated connection");
+        }
+    }
+
+    fn answer(&mut self, connection: &mut Connection, outcome: Outcome, attempt: u32) {
+        let [client, server] = Side::BOTH.map(|side| connection.host(side));
+        let way = &mut connection.end(Side::Server).way;
+        let at = self.arrival(server, client, 0, &mut way.rng);
+        way.last_arrival = at;
+        self.at(at, Event::Answered { connection: connection.id, outcome, attempt });
+    }
+
+    fn ask_again(&mut self, connection: &Connection, attempt: u32) {
+        let id = connection.id;
+        if attempt < RETRIES {
+            let at = self.now + (SECOND << attempt);
+            self.at(at, Event::Asked { connection: id, attempt: attempt + 1 });
+        } else {
+            let outcome = Outcome::Failed(Errno::TIMEDOUT);
+            let at = self.now + (SECOND << attempt);
+            self.at(at, Event::Answered { connection: id, outcome, attempt: u32::MAX });
+        }
+    }
+
+    /// A client learns what became of its connect.
+    pub(crate) fn answered(&mut self, id: u64, outcome: Outcome, attempt: u32) {
+        self.with_connection(id, |state, connection| {
+            let [client, server] = Side::BOTH.map(|side| connection.host(side));
+            if connection.phase != Phase::Connecting {
+                return;
+            }
+            if attempt != u32::MAX && state.is_cut(server, client) {
+                let (at, attempt) = if attempt < RETRIES {
+                    (state.now + (SECOND << attempt), attempt + 1)
+                } else {
+                    (state.now, u32::MAX)
+                };
+                let outcome = match attempt {
+                    u32::MAX => Outcome::Failed(Errno::TIMEDOUT),
+                    _ => outcome,
+                };
+                return state.at(at, Event::Answered { connection: id, outcome, attempt });
+            }
+            connection.phase = Phase::Ended(outcome);
+            match outcome {
+                Outcome::Connected => state.connected(connection),
+                Outcome::Failed(error) => state.refused(connection, error),
+            }
+            state.touch(client);
+        });
+    }
+
+    fn connected(&mut self, connection: &mut Connection) {
+        let client = connection.host(Side::Client);
+        let room = if self.hosts[client].short_writes > 0 { Room::Least } else { Room::Usual };
+        let end = connection.end(Side::Client);
+        let Some(inner) = &end.inner else { return };
+        socket::unstuff(inner.as_fd());
+        // The program may have closed it.
+        let _ = end.handed.and_then(|handed| handed.with(|fd| socket::set_send_buffer(fd, room)));
+        self.watch(connection, Side::Client);
+        self.record(client, Act::Accepts, [connection.id], || format!("#{} goes", connection.id));
+        self.pump(connection, Side::Client);
+        self.unpark(connection, Side::Server);
+    }
+
+    fn refused(&mut self, connection: &mut Connection, error: Errno) {
+        let (id, client) = (connection.id, connection.host(Side::Client));
+        let end = connection.end(Side::Client);
+        if let Some(inner) = &end.inner {
+            socket::unstuff(inner.as_fd());
+            // As a socket that is not connected: a hang-up.
+            let _ = rustix::net::shutdown(inner, rustix::net::Shutdown::Both);
+        }
+        self.watch(connection, Side::Client);
+        // A server that had accepted learns it by its first byte.
+        let number = error.raw_os_error() as u64;
+        self.record(client, Act::Refuses, [id, number], || format!("#{id}: {error}"));
+    }
+
+    /// Listens on an address.
+    pub(crate) fn listen(
+        &mut self,
+        host: Index,
+        address: SocketAddr,
+        backlog: u32,
+    ) -> io::Result<TcpListener> {
+        let address = self.local_address(host, address)?;
+        self.look_for_closed_sockets(host);
+        let mut others = self.listeners.values().filter(|other| other.host == host);
+        if others.any(|other| collide(other.address, address)) {
+            return Err(Errno::ADDRINUSE.into());
+        }
+        let listener = socket::stand_in(Type::STREAM, address)?;
+        let handed = Handed { fd: listener.as_raw_fd(), inode: Inode::of(&listener)? };
+        let bell = Bell::new()?;
+        self.last_connection += 1;
+        let id = self.last_connection;
+        let queue = VecDeque::new();
+        let backlog = backlog as usize;
+        self.listeners.insert(id, Listener { host, address, backlog, queue, bell, handed });
+        self.known.insert(handed.inode, (host, Known::Listener(id)));
+        self.record(host, Act::Listens, [number_of(address)], || address.to_string());
+        Ok(TcpListener::from(listener))
+    }
+
+    /// An address of the host, with a port.
+    pub(crate) fn local_address(
+        &mut self,
+        host: Index,
+        mut address: SocketAddr,
+    ) -> io::Result<SocketAddr> {
+        let ip = address.ip();
+        if self.host_at(host, ip) != Some(host) {
+            let own = self.hosts[host].ip;
+            return Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                format!("{ip} is no address of this simulated host, which has {own}; bind that"),
+            ));
+        }
+        if address.port() == 0 {
+            address.set_port(self.hosts[host].next_port());
+        }
+        Ok(address)
+    }
+
+    fn listener_at(&mut self, host: Index, target: SocketAddr) -> Option<u64> {
+        let host_ip = self.hosts[host].ip;
+        self.listeners
+            .iter()
+            .find(|(_, listener)| {
+                listener.host == host && answers_to(listener.address, target, host_ip)
+            })
+            .map(|(id, _)| *id)
+    }
+
+    pub(crate) fn accept(&mut self, host: Index, id: u64) -> io::Result<(TcpStream, SocketAddr)> {
+        let listener = self.listeners.get_mut(&id).ok_or(Errno::INVAL)?;
+        if listener.queue.is_empty() {
+            return Err(Errno::AGAIN.into());
+        }
+        if let Some(error) = self.hosts[host].accept_errors.pop_front() {
+            return Err(error.into());
+        }
+        let listener = self.listeners.get_mut(&id).ok_or(Errno::INVAL)?;
+        let (outer, peer, connection) = listener.queue.pop_front().ok_or(Errno::AGAIN)?;
+        if listener.queue.is_empty() {
+            listener.bell.silence();
+        }
+        self.record(host, Act::Accepts, [connection], || format!("#{connection} from {peer}"));
+        Ok((TcpStream::from(outer), peer))
+    }
+
+    /// What is readable while somebody waits to be accepted.
+    pub(crate) fn bell_of(&self, known: Known) -> Option<io::Result<OwnedFd>> {
+        match known {
+            Known::Listener(id) => Some(self.listeners.get(&id)?.bell.descriptor()),
+            Known::Udp(id) => self.datagrams.bell(id),
+            Known::Stream { .. } => None,
+        }
+    }
+
+    /// Forgets listeners and UDP sockets that a host has closed.
+    pub(crate) fn look_for_closed_sockets(&mut self, host: Index) {
+        let is_closed = |listener: &Listener| listener.host == host && !listener.handed.is_open();
+        let closed: Vec<u64> = self
+            .listeners
+            .iter()
+            .filter(|(_, listener)| is_closed(listener))
+            .map(|(id, _)| *id)
+            .collect();
+        closed.into_iter().for_each(|id| self.close_listener(id));
+        for inode in self.datagrams.take_closed(host) {
+            self.known.remove(&inode);
+        }
+    }
+
+    pub(crate) fn close_listener(&mut self, id: u64) {
+        let Some(listener) = self.listeners.remove(&id) else { return };
+        self.known.remove(&listener.handed.inode);
+        for (outer, _, connection) in listener.queue {
+            drop(outer);
+            self.with_connection(connection, |state, connection| {
+                state.send_reset(connection, Side::Server);
+            });
+        }
+    }
+
+    /// True if the host takes part: its system answers, whether or not a program runs.
+    pub(crate) fn is_up(&self, host: Index) -> bool {
+        !self.hosts[host].is_off
+    }
+
+    /// True if a program runs there.
+    #[allow(dead_code)]
+    pub(crate) fn runs(&self, host: Index) -> bool {
+        self.hosts[host].status != Status::Down
+    }
+}
+
+/// True if both cannot be bound on one host.
+pub(crate) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (any || one.ip() == other.ip())
+}
+
+/// True if what is bound to `address` on the host of `ip` gets what is sent to `target`.
+pub(crate) fn answers_to(address: SocketAddr, target: SocketAddr, ip: IpAddr) -> bool {
+    let target_ip = if target.ip().is_unspecified() { ip } else { target.ip() };
+    address.port() == target.port()
+        && (address.ip() == target_ip
+            || address.ip().is_unspecified()
+            || (target.ip().is_unspecified() && address.ip().is_loopback()))
+}
+
+pub(crate) fn no_such_host(target: SocketAddr) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::HostUnreachable,
+        format!(
+            "{target} is the address of no simulated host, and the real network is out of reach \
+             here; add a host with Sim::host"
+        ),
+    )
+}

@@ -1,0 +1,219 @@
+//! What a host's programs see instead of the system: the simulation as a [`World`], and as the back
+//! end of their selectors.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use selkie::selector::{Backend, BackendKind};
+use selkie::world::{Instead, Taking, World};
+
+use crate::backend::SimBackend;
+use crate::host::HostShared;
+use crate::shared::Shared;
+use crate::socket::{Inode, foreign};
+use crate::state::{Index, Known, State};
+use crate::tcp::{Outcome, Phase};
+
+/// The world of one host.
+#[derive(Clone)]
+pub(crate) struct HostWorld {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) host: Index,
+    pub(crate) own: Arc<HostShared>,
+    pub(crate) form: Form,
+}
+
+/// How a host is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// On a thread of its own: a wait hands the baton on.
+    Threaded,
+    /// By turns, on the driver's thread.
+    Stepped,
+}
+
+impl HostWorld {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        host: Index,
+        own: Arc<HostShared>,
+        form: Form,
+    ) -> Rc<Self> {
+        Rc::new(Self { shared, host, own, form })
+    }
+
+    /// What the simulation knows of a descriptor.
+    fn known(&self, state: &State, fd: BorrowedFd<'_>) -> Option<Known> {
+        let (owner, known) = *state.known.get(&Inode::of(fd).ok()?)?;
+        (owner == self.host).then_some(known)
+    }
+
+    fn with<R>(
+        &self,
+        fd: BorrowedFd<'_>,
+        f: impl FnOnce(&mut State, Known) -> Option<R>,
+    ) -> Option<R> {
+        let mut state = self.shared.lock();
+        let known = self.known(&state, fd)?;
+        f(&mut state, known)
+    }
+}
+
+impl World for HostWorld {
+    fn now(&self) -> Instant {
+        self.shared.now_on(&self.own)
+    }
+
+    fn open(&self, kind: BackendKind) -> io::Result<Box<dyn Backend + Send>> {
+        Ok(Box::new(SimBackend::new(kind.open_system()?, self.clone())))
+    }
+
+    fn listen_tcp(&self, address: SocketAddr, backlog: u32) -> Instead<TcpListener> {
+        Some(self.shared.lock().listen(self.host, address, backlog))
+    }
+
+    fn accept_tcp(&self, listener: BorrowedFd<'_>) -> Instead<(TcpStream, SocketAddr)> {
+        self.with(listener, |state, known| match known {
+            Known::Listener(id) => Some(state.accept(self.host, id)),
+            Known::Stream { .. } | Known::Udp(_) => Some(Err(Errno::INVAL.into())),
+        })
+    }
+
+    fn connect_tcp(&self, address: SocketAddr) -> Instead<TcpStream> {
+        Some(self.shared.lock().connect(self.host, address))
+    }
+
+    fn finish_connect(&self, stream: BorrowedFd<'_>) -> Instead<()> {
+        self.with(stream, |state, known| {
+            let Known::Stream { connection, .. } = known else { return None };
+            Some(match state.connections.get(&connection).map(|connection| connection.phase) {
+                Some(Phase::Connecting) => Err(Errno::NOTCONN.into()),
+                Some(Phase::Ended(Outcome::Failed(error))) => Err(error.into()),
+                Some(Phase::Ended(Outcome::Connected)) => Ok(()),
+                None => Err(Errno::CONNRESET.into()),
+            })
+        })
+    }
+
+    fn local_addr(&self, socket: BorrowedFd<'_>) -> Instead<SocketAddr> {
+        self.with(socket, |state, known| {
+            Some(Ok(match known {
+                Known::Stream { local, .. } => local,
+                Known::Listener(id) => state.listeners.get(&id)?.address,
+                Known::Udp(id) => state.datagrams.address(id)?,
+            }))
+        })
+    }
+
+    fn peer_addr(&self, socket: BorrowedFd<'_>) -> Instead<SocketAddr> {
+        self.with(socket, |state, known| match known {
+            Known::Stream { connection, side, .. } => {
+                let connection = state.connections.get(&connection);
+                Some(match connection {
+                    Some(c) if c.phase == Phase::Ended(Outcome::Connected) => {
+                        Ok(c.address(side.other()))
+                    }
+                    _ => Err(Errno::NOTCONN.into()),
+                })
+            }
+            Known::Listener(_) => Some(Err(Errno::NOTCONN.into())),
+            Known::Udp(_) => None,
+        })
+    }
+
+    fn nodelay(&self, stream: BorrowedFd<'_>) -> Instead<bool> {
+        self.with(stream, |state, known| {
+            let Known::Stream { connection, side, .. } = known else { return None };
+            Some(Ok(state.connections.get(&connection).is_some_and(|c| c.nodelay(side))))
+        })
+    }
+
+    fn set_nodelay(&self, stream: BorrowedFd<'_>, nodelay: bool) -> Instead<()> {
+        self.with(stream, |state, known| {
+            let Known::Stream { connection, side, .. } = known else { return None };
+            if let Some(connection) = state.connections.get_mut(&connection) {
+                connection.end(side).nodelay = nodelay;
+            }
+            Some(Ok(()))
+        })
+    }
+
+    fn bind_udp(&self, address: SocketAddr) -> Instead<UdpSocket> {
+        Some(self.shared.lock().bind_udp(self.host, address))
+    }
+
+    fn send_udp(
+        &self,
+        socket: BorrowedFd<'_>,
+        datagram: &[u8],
+        target: Option<SocketAddr>,
+    ) -> Instead<usize> {
+        self.with(socket, |state, known| {
+            let Known::Udp(id) = known else { return None };
+            Some(state.send_datagram(id, socket, datagram, target))
+        })
+    }
+
+    fn receive_udp(
+        &self,
+        socket: BorrowedFd<'_>,
+        buf: &mut [u8],
+        taking: Taking,
+    ) -> Instead<(usize, SocketAddr)> {
+        self.with(socket, |state, known| {
+            let Known::Udp(id) = known else { return None };
+            Some(state.receive_datagram(id, buf, taking))
+        })
+    }
+
+    fn resolve(&self, name: &str, port: u16) -> Instead<Vec<SocketAddr>> {
+        let state = self.shared.lock();
+        let ip = if name == "localhost" {
+            Some(std::net::Ipv4Addr::LOCALHOST.into())
+        } else {
+            state.names.get(name).copied()
+        };
+        Some(ip.map(|ip| vec![SocketAddr::new(ip, port)]).ok_or_else(|| {
+            let text = format!("no simulated host is called {name:?}; add one with Sim::host");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        }))
+    }
+}
+
+impl HostWorld {
+    /// What is watched for a descriptor, where that is not the descriptor itself.
+    ///
+    /// # Errors
+    /// If it belongs to the real world.
+    pub(crate) fn to_watch(&self, fd: BorrowedFd<'_>) -> io::Result<Option<std::os::fd::OwnedFd>> {
+        let state = self.shared.lock();
+        if let Some(known) = self.known(&state, fd) {
+            return state.bell_of(known).transpose();
+        }
+        let name = &state.hosts[self.host].name;
+        match foreign(fd.as_fd()) {
+            None => Ok(None),
+            Some(crate::socket::Foreign::Network(address)) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{fd:?} is a socket of the real network ({address}), inside the simulated \
+                     host {name}; open it by selkie (Async::connect, Async::bind, \
+                     net::nonblocking), or use it outside of the simulation"
+                ),
+            )),
+            Some(crate::socket::Foreign::Timer) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "{fd:?} is a timerfd(2), which counts real time, and time is virtual on the \
+                     simulated host {name}; leave out Builder::timer_fd, and ask \
+                     Runtime::next_deadline"
+                ),
+            )),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What a simulation promises.
+
+mod bad_use;
+mod faults;
+mod hosts;
+mod stepped;
+#[path = "../util/mod.rs"]
+mod util;
