@@ -39,7 +39,13 @@ pub(super) fn read(fd: BorrowedFd<'_>, kind: Kind, buf: &mut [u8]) -> rustix::io
 
 /// Reads from a TCP connection.
 #[inline]
-pub(super) fn read_tcp(fd: BorrowedFd<'_>, buf: &mut [u8]) -> rustix::io::Result<Received> {
+pub(super) fn read_tcp<'b, E>(
+    fd: BorrowedFd<'_>,
+    buf: &'b mut [E],
+) -> rustix::io::Result<Received>
+where
+    &'b mut [E]: Buffer<u8>,
+{
     let most = buf.len();
     // The second number is no longer than the first, unless records are asked for.
     let (_, len) = recv(fd, buf, RecvFlags::DONTWAIT)?;
