@@ -39,10 +39,7 @@ pub(super) fn read(fd: BorrowedFd<'_>, kind: Kind, buf: &mut [u8]) -> rustix::io
 
 /// Reads from a TCP connection.
 #[inline]
-pub(super) fn read_tcp<'b, E>(
-    fd: BorrowedFd<'_>,
-    buf: &'b mut [E],
-) -> rustix::io::Result<Received>
+pub(super) fn read_tcp<'b, E>(fd: BorrowedFd<'_>, buf: &'b mut [E]) -> rustix::io::Result<Received>
 where
     &'b mut [E]: Buffer<u8>,
 {
