@@ -29,6 +29,7 @@ mod interest;
 pub mod io;
 pub mod net;
 mod panics;
+mod probe;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 mod reactor;

@@ -18,6 +18,7 @@ mod notes;
 mod origin;
 mod panic_log;
 mod queues;
+mod running;
 mod seen;
 mod shared;
 mod sights;
@@ -42,9 +43,11 @@ pub(crate) use self::inbox::Inbox;
 pub(crate) use self::locals::{Locals, Settings};
 pub(crate) use self::noted::Noted;
 pub(crate) use self::panic_log::PanicLog;
+pub(crate) use self::running::RunningCell;
+pub use self::running::RunningTask;
 pub use self::seen::TaskState;
 pub(crate) use self::seen::{Shown, Sight};
-pub(crate) use self::shared::{Origin, Runnable, Shared};
+pub(crate) use self::shared::{More, Origin, Runnable, Shared};
 pub(crate) use self::sights::Rooted;
 pub use self::task::{Outcome, Task};
 
@@ -112,7 +115,6 @@ impl Drop for Listed {
 
 impl Executor {
     pub(crate) fn new(shared: Shared, reactor: Reactor, settings: Settings) -> Self {
-        let sights = Sights::new(reactor.now());
         Self {
             shared: Arc::new(shared),
             reactor: Rc::new(reactor),
@@ -121,7 +123,7 @@ impl Executor {
             arrived: Cell::default(),
             waiting: RefCell::default(),
             spawning: Cell::new(Spawning::Queues),
-            sights,
+            sights: Sights::new(),
         }
     }
 

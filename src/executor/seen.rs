@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Executor;
 use super::counters::Counters;
@@ -38,7 +38,7 @@ pub(crate) struct Polling<'e>(&'e Executor);
 
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
-        self.0.sights.polled.set(None);
+        self.0.nobody_is_polled();
     }
 }
 
@@ -69,6 +69,36 @@ impl Executor {
         self.sights.polled.set(Some(OriginRef::new(origin)));
     }
 
+    fn nobody_is_polled(&self) {
+        self.sights.polled.set(None);
+        if let Some(running) = &self.shared.running {
+            running.clear();
+        }
+    }
+
+    /// As [`set_polled`](Self::set_polled), where polls are watched. Returns when the poll begins.
+    pub(crate) fn watch_polled(&self, origin: &Origin) -> u64 {
+        self.set_polled(origin);
+        let began = self.reactor.probe.latest();
+        if let Some(running) = &self.shared.running {
+            running.set(origin.id, origin.spawned_at, began);
+        }
+        began
+    }
+
+    /// The poll that began at `began` is over: nobody is polled. Returns how long it took.
+    pub(crate) fn poll_has_ended(&self, began: u64) -> Duration {
+        self.nobody_is_polled();
+        self.reactor.probe.poll_ends(began, self.reactor.now())
+    }
+
+    /// How many tasks can go on.
+    pub(crate) fn count_ready(&self) -> usize {
+        let mut count = self.queues.borrow().iter().count();
+        self.shared.inbox.each(|_| count += 1);
+        count
+    }
+
     /// The task that is being polled.
     pub(crate) fn running_id(&self) -> Option<TaskId> {
         self.running().map(|origin| origin.id)
@@ -90,8 +120,7 @@ impl Executor {
 
     /// Nanoseconds since the executor was made.
     pub(crate) fn nanos(&self, time: Instant) -> u64 {
-        let nanos = time.saturating_duration_since(self.sights.started).as_nanos();
-        u64::try_from(nanos).unwrap_or(u64::MAX - 1)
+        self.reactor.probe.nanos(time)
     }
 
     /// The time as far as it matters for an age: within a turn, the clock is read once.

@@ -5,10 +5,12 @@
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use super::id::{Name, TaskId};
 use super::inbox::Inbox;
 use super::panic_log::PanicLog;
+use super::running::RunningCell;
 
 /// A task that can go on. It knows the executor that it belongs to.
 pub(crate) type Runnable = async_task::Runnable<Origin>;
@@ -19,11 +21,17 @@ pub(crate) struct Shared {
     pub(crate) panics: PanicLog,
     /// std's, also under loom: to number a task is no step of a model.
     next_task: AtomicU64,
+    /// `None`: polls are not timed.
+    pub(crate) running: Option<RunningCell>,
 }
 
 impl Shared {
-    pub(crate) fn new(inbox: Inbox<Runnable>, panics: PanicLog) -> Self {
-        Self { inbox, panics, next_task: AtomicU64::new(1) }
+    pub(crate) fn new(
+        inbox: Inbox<Runnable>,
+        panics: PanicLog,
+        running: Option<RunningCell>,
+    ) -> Self {
+        Self { inbox, panics, next_task: AtomicU64::new(1), running }
     }
 
     /// The origin of a task that is spawned here, at the time `spawned`, if that is known.
@@ -57,11 +65,39 @@ pub(crate) struct Origin {
     spawned: AtomicU64,
     /// The number of the task that awaits this one, or [`UNKNOWN`].
     awaited_by: AtomicU64,
-    /// Boxed, since most tasks have none.
-    name: Option<Box<Name>>,
+    /// Apart, since most tasks have none of it.
+    more: Option<Arc<More>>,
+}
+
+/// What is kept of a task only if it has a name, or its runtime times polls. Shared, so that a poll
+/// that ends its task can be counted.
+pub(crate) struct More {
+    pub(crate) name: Option<Name>,
+    polls: AtomicU64,
+    /// In nanoseconds.
+    in_polls: AtomicU64,
+}
+
+impl More {
+    /// Counts a poll, on the executor's thread.
+    pub(crate) fn add_poll(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.polls.store(self.polls.load(Relaxed) + 1, Relaxed);
+        self.in_polls.store(self.in_polls.load(Relaxed).saturating_add(nanos), Relaxed);
+    }
+
+    /// How many polls were counted, and how long they took.
+    pub(crate) fn polls(&self) -> (u64, Duration) {
+        (self.polls.load(Relaxed), Duration::from_nanos(self.in_polls.load(Relaxed)))
+    }
 }
 
 const UNKNOWN: u64 = u64::MAX;
+
+#[cold]
+fn more(name: Option<Name>) -> Option<Arc<More>> {
+    Some(Arc::new(More { name, polls: AtomicU64::new(0), in_polls: AtomicU64::new(0) }))
+}
 
 impl Origin {
     #[inline]
@@ -72,18 +108,23 @@ impl Origin {
         spawned: Option<u64>,
         name: Option<Name>,
     ) -> Self {
+        let more = if name.is_some() || shared.running.is_some() { more(name) } else { None };
         Self {
             shared,
             id,
             spawned_at,
             spawned: AtomicU64::new(spawned.unwrap_or(UNKNOWN)),
             awaited_by: AtomicU64::new(UNKNOWN),
-            name: name.map(Box::new),
+            more,
         }
     }
 
     pub(crate) fn name(&self) -> Option<&Name> {
-        self.name.as_deref()
+        self.more.as_ref()?.name.as_ref()
+    }
+
+    pub(crate) fn more(&self) -> Option<&Arc<More>> {
+        self.more.as_ref()
     }
 
     /// When it was spawned, in nanoseconds since the executor was made.

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::counters::Counters;
 use super::notes::Notes;
@@ -13,8 +12,6 @@ pub(super) struct Sights {
     /// The task, or the root, whose poll is on the stack.
     pub(super) polled: Cell<Option<OriginRef>>,
     pub(super) root: RefCell<Option<Root>>,
-    /// What a task's age is counted from.
-    pub(super) started: Instant,
     /// The latest time that was read for a new task, in nanoseconds, and the turn that it was in.
     pub(super) recent: Cell<(u64, u64)>,
     pub(super) counters: Counters,
@@ -34,11 +31,10 @@ pub(super) struct Root {
 }
 
 impl Sights {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             polled: Cell::new(None),
             root: RefCell::default(),
-            started: now,
             recent: Cell::new((u64::MAX, 0)),
             counters: Counters::default(),
             notes: Notes::default(),

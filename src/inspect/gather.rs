@@ -36,6 +36,7 @@ struct Gathered {
     others: Vec<Wait>,
     by_waker: HashMap<*const (), TaskId>,
     by_id: HashMap<TaskId, usize>,
+    is_timed: bool,
 }
 
 impl Gathered {
@@ -48,6 +49,7 @@ impl Gathered {
             others: Vec::new(),
             by_waker: HashMap::new(),
             by_id: HashMap::new(),
+            is_timed: reactor.probe.is_timed(),
         };
         executor.each_task(|sight| gathered.add(&sight, nanos));
         gathered.tasks.sort_by_key(|task| task.id);
@@ -70,6 +72,7 @@ impl Gathered {
             self.by_waker.insert(waker, origin.id);
         }
         let age = |spawned| Duration::from_nanos(now.saturating_sub(spawned));
+        let polls = origin.more().filter(|_| self.is_timed).map(|more| more.polls());
         self.tasks.push(TaskInfo {
             id: origin.id,
             name: origin.name().cloned(),
@@ -78,6 +81,8 @@ impl Gathered {
             state: sight.state,
             waits: Vec::new(),
             awaited_by: origin.awaited_by(),
+            polls: polls.map(|(count, _)| count),
+            in_polls: polls.map(|(_, time)| time),
         });
     }
 

@@ -47,7 +47,9 @@ mod waits_for;
 
 pub use self::file::{File, FileKind};
 pub use self::gather::tasks;
-pub use self::metrics::{Metrics, metrics};
+pub use self::metrics::{Metrics, Times, metrics};
 pub use self::tasks::{TaskInfo, Tasks};
 pub use self::wait::{Wait, WaitFor};
 pub use self::waits_for::{WaitsFor, waits_for};
+pub use crate::executor::RunningTask;
+pub use crate::runtime::SlowPoll;

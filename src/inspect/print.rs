@@ -1,6 +1,7 @@
 //! Layer 6: the table of tasks, as text for a terminal.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::tasks::{TaskInfo, Tasks};
 use super::wait::{Short, Wait};
@@ -26,9 +27,7 @@ fn interesting(task: &TaskInfo, dead_locked: &[TaskId]) -> Interesting {
         TaskState::Running => Interesting::Runs,
         TaskState::Ready => Interesting::IsReady,
         TaskState::Waiting if dead_locked.contains(&task.id) => Interesting::DeadLocked,
-        TaskState::Waiting if has(&Wait::Deadline(std::time::Duration::ZERO)) => {
-            Interesting::IsOverdue
-        }
+        TaskState::Waiting if has(&Wait::Deadline(Duration::ZERO)) => Interesting::IsOverdue,
         TaskState::Waiting if has(&Wait::ByHand) => Interesting::ByHand,
         TaskState::Waiting => Interesting::Waits,
     }
@@ -37,14 +36,16 @@ fn interesting(task: &TaskInfo, dead_locked: &[TaskId]) -> Interesting {
 /// One line.
 type Cells = [String; COLUMNS];
 
-const COLUMNS: usize = 6;
-const TITLES: [&str; COLUMNS] = ["TASK", "STATE", "AGE", "SPAWNED AT", "NAME", "WAITS FOR"];
+const COLUMNS: usize = 8;
+const TITLES: [&str; COLUMNS] =
+    ["TASK", "STATE", "AGE", "POLLS", "IN POLLS", "SPAWNED AT", "NAME", "WAITS FOR"];
 
 fn cells(task: &TaskInfo, depth: usize) -> Cells {
     let step = match depth {
         0 => String::new(),
         _ => format!("{}└ ", "  ".repeat(depth.min(DEEPEST) - 1)),
     };
+    let short = |time: Option<Duration>| time.map_or_else(String::new, |t| Short(t).to_string());
     let state = match task.state {
         TaskState::Running => "runs",
         TaskState::Ready => "ready",
@@ -59,7 +60,9 @@ fn cells(task: &TaskInfo, depth: usize) -> Cells {
     [
         format!("{step}{}", task.id),
         state.to_owned(),
-        task.age.map_or_else(String::new, |age| Short(age).to_string()),
+        short(task.age),
+        task.polls.map_or_else(String::new, |polls| polls.to_string()),
+        short(task.in_polls),
         format!("{}:{}", task.spawned_at.file(), task.spawned_at.line()),
         task.name.as_deref().unwrap_or_default().to_owned(),
         waits,
@@ -70,6 +73,9 @@ fn line(f: &mut fmt::Formatter<'_>, cells: &[impl AsRef<str>], widths: &[usize])
     let mut text = String::new();
     for (cell, width) in cells.iter().zip(widths) {
         let cell = cell.as_ref();
+        if *width == 0 {
+            continue;
+        }
         text.push_str(&format!("{cell:width$}  "));
     }
     writeln!(f, "{}", text.trim_end())
@@ -91,6 +97,12 @@ impl fmt::Display for Tasks {
         for line in &lines {
             for (width, cell) in widths.iter_mut().zip(line) {
                 *width = (*width).max(cell.chars().count());
+            }
+        }
+        // Nothing is known of these in any line.
+        for (column, width) in widths.iter_mut().enumerate() {
+            if lines.iter().all(|line| line[column].is_empty()) {
+                *width = 0;
             }
         }
         self.summary(f)?;

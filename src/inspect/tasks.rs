@@ -39,6 +39,10 @@ pub struct TaskInfo {
     pub waits: Vec<Wait>,
     /// The task that awaits its end.
     pub awaited_by: Option<TaskId>,
+    /// How often it was polled, if the runtime [times polls](crate::Builder::timing).
+    pub polls: Option<u64>,
+    /// How long these polls took, if the runtime [times polls](crate::Builder::timing).
+    pub in_polls: Option<Duration>,
 }
 
 impl Tasks {

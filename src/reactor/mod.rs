@@ -44,6 +44,7 @@ use self::blocking::FoundBlocking;
 use self::source::SourceSelector;
 use self::waiter::wake_all;
 use crate::interest::Interest;
+use crate::probe::Probe;
 use crate::selector::world::World;
 use crate::selector::{Backend, Events, Key, Mode, Notifier, RegisterError};
 use crate::sys::{AsFd, AsRawFd, OwnedFd};
@@ -71,6 +72,7 @@ pub(crate) struct Reactor {
     rounds: Cell<u64>,
     budget: Budget,
     found_blocking: FoundBlocking,
+    pub(crate) probe: Probe,
     /// `None`: the system.
     world: Option<Rc<dyn World>>,
 }
@@ -103,11 +105,13 @@ impl Reactor {
         world: Option<Rc<dyn World>>,
         event_capacity: Option<NonZeroUsize>,
         wants_alarm: bool,
+        is_timed: bool,
     ) -> io::Result<Self> {
         let has_edges = backend.supports(Mode::Edge);
         let reports_read_closed = backend.reports_read_closed();
         let mut selector = SourceSelector::with_backend(backend);
         let alarm = if wants_alarm { Some(Alarm::new(&mut selector)?) } else { None };
+        let probe = Probe::new(selector.now(), is_timed);
         Ok(Self {
             selector: RefCell::new(selector),
             events: RefCell::new(event_capacity.map_or_else(Events::new, Events::with_capacity)),
@@ -123,6 +127,7 @@ impl Reactor {
             rounds: Cell::new(0),
             budget: Budget::default(),
             found_blocking: FoundBlocking::default(),
+            probe,
             world,
         })
     }

@@ -28,7 +28,9 @@ impl Reactor {
     /// As [`Selector::select`](crate::Selector::select). Due timers have been woken all the same.
     pub(crate) fn turn(&self, until: Until, most_timers: usize) -> io::Result<Woken> {
         let mut due = self.due.take();
+        self.probe.wait_begins(|| self.now());
         let events = self.collect_events(self.or_next_deadline(until), &mut due);
+        self.probe.wait_ends(|| self.now());
         let timers = self.collect_timers(most_timers, &mut due);
         wake_all(&mut due);
         self.due.set(due);

@@ -3,7 +3,9 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
+use super::slow_poll::{SlowPoll, TellsSlow};
 use crate::executor::Settings;
 use crate::reactor::OPERATIONS_PER_POLL;
 use crate::selector::BackendKind;
@@ -46,6 +48,8 @@ pub struct Builder {
     pub(super) operations_per_poll: u32,
     pub(super) timer_fd: bool,
     pub(super) unobserved_panic: UnobservedPanic,
+    pub(super) timing: bool,
+    pub(super) slow_poll: Option<TellsSlow>,
     pub(super) settings: Settings,
 }
 
@@ -67,6 +71,8 @@ impl Builder {
             operations_per_poll: OPERATIONS_PER_POLL,
             timer_fd: false,
             unobserved_panic: UnobservedPanic::default(),
+            timing: false,
+            slow_poll: None,
             settings: Settings::default(),
         }
     }
@@ -145,6 +151,50 @@ impl Builder {
         self
     }
 
+    /// Whether polls and turns are timed. Usually not: it costs a reading of the clock for each
+    /// poll, and two more for each turn.
+    ///
+    /// With it the [table of tasks](crate::inspect) has how often and how long each task was
+    /// polled, [`Metrics::times`](crate::inspect::Metrics::times) tells what the loop spends its
+    /// time with, and [`Remote::running`](crate::Remote::running) which task runs just now. Times
+    /// are those of the runtime's clock, not of the processor: a thread that has to wait for a
+    /// processor within a poll makes it longer.
+    #[must_use]
+    pub fn timing(mut self, wanted: bool) -> Self {
+        self.timing = wanted;
+        self
+    }
+
+    /// Calls `hook` after each poll that took `limit` or longer; includes
+    /// [`timing`](Self::timing).
+    ///
+    /// The hook runs on the loop's thread, between two polls, and in the runtime: it may spawn
+    /// tasks, and ask for the [table](crate::inspect::tasks). It keeps the loop waiting, too. If it
+    /// panics, so does the turn. A poll that never ends is never told: see
+    /// [`Remote::running`](crate::Remote::running).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = selkie::Builder::new()
+    ///     .slow_poll(Duration::from_millis(10), |slow| eprintln!("{slow}"))
+    ///     .build()?;
+    /// runtime.block_on(async { std::thread::sleep(Duration::from_millis(20)) });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// prints `task #0 of src/main.rs:6 was polled for 20.1ms; kept waiting: 0 ready tasks, 0 ready
+    /// sources`.
+    #[must_use]
+    pub fn slow_poll(
+        mut self,
+        limit: Duration,
+        hook: impl Fn(&SlowPoll) + Send + Sync + 'static,
+    ) -> Self {
+        self.slow_poll = Some(TellsSlow::new(limit, hook));
+        self
+    }
+
     /// What becomes of the panic of a task that nobody awaits.
     #[must_use]
     pub fn unobserved_panic(mut self, policy: UnobservedPanic) -> Self {
@@ -168,6 +218,8 @@ impl fmt::Debug for Builder {
             .field("operations_per_poll", &self.operations_per_poll)
             .field("timer_fd", &self.timer_fd)
             .field("unobserved_panic", &self.unobserved_panic)
+            .field("timing", &self.timing)
+            .field("slow_poll", &self.slow_poll.as_ref().map(|slow| slow.limit))
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,9 @@ mod loom;
 mod remote;
 mod root;
 mod round;
+mod slow_poll;
 mod turn;
+mod watch;
 mod yield_now;
 
 use std::borrow::Cow;
@@ -25,13 +27,15 @@ use std::time::{Duration, Instant};
 pub use self::builder::{Builder, UnobservedPanic};
 pub use self::local::{local, setting};
 pub use self::remote::Remote;
+pub use self::slow_poll::SlowPoll;
 pub use self::turn::Turn;
 pub use self::yield_now::{ConsumeBudget, YieldNow, consume_budget, yield_now};
 
 use self::builder::Choice;
 use self::root::BlockOn;
+use self::slow_poll::TellsSlow;
 use crate::executor::current::{self, Entered, Running};
-use crate::executor::{Executor, Inbox, PanicLog, Shared, Task};
+use crate::executor::{Executor, Inbox, PanicLog, RunningCell, Shared, Task};
 use crate::reactor::Reactor;
 use crate::selector::world::{self, World};
 use crate::selector::{Backend, BackendKind, Until};
@@ -59,6 +63,7 @@ pub struct Runtime {
     executor: Rc<Executor>,
     polls_per_turn: usize,
     operations_per_poll: i64,
+    slow_poll: Option<TellsSlow>,
     /// From the first time that it is asked for: it costs descriptors and system calls, which a
     /// runtime that nobody embeds can do without.
     descriptor: OnceCell<OwnedFd>,
@@ -117,14 +122,19 @@ impl Runtime {
         backend: Box<dyn Backend + Send>,
         world: Option<Rc<dyn World>>,
     ) -> io::Result<Self> {
-        let reactor = Reactor::new(backend, world, builder.event_capacity, builder.timer_fd)?;
+        let is_timed = builder.timing || builder.slow_poll.is_some();
+        let (capacity, timer_fd) = (builder.event_capacity, builder.timer_fd);
+        let reactor = Reactor::new(backend, world, capacity, timer_fd, is_timed)?;
         let inbox = Inbox::new(reactor.notifier());
         let panics = PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume);
-        let executor = Executor::new(Shared::new(inbox, panics), reactor, builder.settings);
+        let running = is_timed.then(|| RunningCell::new(reactor.probe.started()));
+        let shared = Shared::new(inbox, panics, running);
+        let executor = Executor::new(shared, reactor, builder.settings);
         Ok(Self {
             executor: Rc::new(executor),
             polls_per_turn: builder.polls_per_turn as usize,
             operations_per_poll: builder.operations_per_poll.into(),
+            slow_poll: builder.slow_poll,
             descriptor: OnceCell::new(),
         })
     }

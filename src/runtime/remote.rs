@@ -9,7 +9,7 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-use crate::executor::{self, Name, Shared, Task, current};
+use crate::executor::{self, Name, RunningTask, Shared, Task, current};
 
 /// A handle on a [`Runtime`](crate::Runtime) for other threads: spawns tasks and wakes the loop.
 ///
@@ -92,6 +92,14 @@ impl Remote {
                 ))
             }
         }
+    }
+
+    /// The task that is being polled just now, and since when; read without asking the loop, so that
+    /// a thread that watches it sees a poll that does not end. `None` if none is, or the runtime does
+    /// not [time](crate::Builder::timing) its polls.
+    #[must_use]
+    pub fn running(&self) -> Option<RunningTask> {
+        self.shared.running.as_ref()?.get()
     }
 
     /// Ends the current turn's wait, or the next one's.

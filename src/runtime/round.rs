@@ -8,6 +8,7 @@ use std::panic;
 use super::Runtime;
 use super::root::Root;
 use super::turn::Turn;
+use super::watch::{Unwatched, Watch, Watched};
 use crate::reactor::{Budget, Woken};
 use crate::selector::Until;
 
@@ -34,7 +35,12 @@ impl Runtime {
         let woken = reactor.turn(until, self.polls_per_turn);
         inbox.wake_up();
         executor.accept_remote();
-        let (polls, root_has_ended) = self.run_batch(&mut root);
+        let (polls, root_has_ended) = if reactor.probe.is_on() {
+            self.run_batch(&mut root, &Watched)
+        } else {
+            self.run_batch(&mut root, &Unwatched)
+        };
+        reactor.probe.turn_ends();
         let counters = executor.counters();
         counters.turns.add(1);
         counters.polls.add(polls);
@@ -54,7 +60,7 @@ impl Runtime {
     /// Polls the root, then the tasks that can go on by then, and so on, in all
     /// `polls_per_turn` times, or less if these polls do much I/O. Returns how many polls there
     /// were, and whether the root has ended.
-    fn run_batch(&self, root: &mut Option<&mut dyn Root>) -> (usize, bool) {
+    fn run_batch<W: Watch>(&self, root: &mut Option<&mut dyn Root>, watch: &W) -> (usize, bool) {
         let executor = &*self.executor;
         let (budget, given) = (executor.reactor.budget(), self.operations_per_poll);
         let _limited = budget.limited(given);
@@ -66,8 +72,9 @@ impl Runtime {
                 && root.is_woken()
             {
                 polls += 1;
-                executor.set_polled(root.origin());
+                let poll = watch.begin(executor, root.origin());
                 let (has_ended, its_cost) = charged(budget, given, || root.poll());
+                watch.end(self, poll);
                 if has_ended {
                     return (polls, true);
                 }
@@ -79,8 +86,9 @@ impl Runtime {
             executor.begin_round();
             while let Some(runnable) = executor.next_in_round() {
                 polls += 1;
-                executor.set_polled(runnable.metadata());
+                let poll = watch.begin(executor, runnable.metadata());
                 cost += charged(budget, given, || runnable.run()).1;
+                watch.end(self, poll);
                 if cost >= most {
                     break;
                 }

@@ -63,3 +63,36 @@ fn a_silent_peer_is_given_up_and_an_interval_ticks() {
     assert!(out[0].starts_with("no answer: the operation did not end before its deadline"));
     assert_eq!(out[1..], ["tick 1", "tick 2", "tick 3", "in time: b'at last'"]);
 }
+
+#[test]
+fn a_watchdog_names_the_task_that_blocks_the_loop_while_it_does() {
+    let out = run("watchdog");
+    assert_eq!(out.len(), 1, "{out:?}");
+    assert!(out[0].starts_with("task #1 of examples/watchdog.rs:"), "{out:?}");
+    assert!(out[0].ends_with(" does not give the loop free"), "{out:?}");
+}
+
+#[test]
+fn metrics_are_had_over_http_in_the_format_of_prometheus() {
+    use std::io::{Read, Write};
+
+    let mut program = Program::example("metrics", &["2"]);
+    let line = program.wait_for_line("http://");
+    let address = line.trim_start_matches("http://").trim_end_matches("/metrics");
+    for _ in 0..2 {
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        client.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+        let value = |name: &str| {
+            let line = body.lines().find(|line| line.starts_with(name)).expect(name);
+            line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()
+        };
+        assert_eq!(value("selkie_tasks "), 0.0, "{body}");
+        // Perhaps all went well in the first turn, which is not over.
+        assert!(value("selkie_busy_seconds_total") >= 0.0, "{body}");
+    }
+    assert!(program.end().status.success());
+}

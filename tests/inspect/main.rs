@@ -11,4 +11,5 @@ mod dead_locks;
 mod metrics;
 mod names;
 mod remote;
+mod times;
 mod waits;
