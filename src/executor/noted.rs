@@ -1,38 +1,51 @@
 //! Layer 3: a note of what a task waits for.
 //! Invariant: it is there only while the future that left it is alive.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use slotmap::DefaultKey;
 
-use super::id::Name;
-use super::{Executor, current};
+use super::current;
+use super::id::{Name, TaskId};
+use super::shared::Shared;
 
 /// A note that is there until this is dropped.
 pub(crate) struct Noted {
-    executor: Rc<Executor>,
+    shared: Arc<Shared>,
     key: DefaultKey,
 }
 
+const _: () = {
+    const fn crosses_threads<T: Send + Sync>() {}
+    crosses_threads::<Noted>();
+};
+
 impl Noted {
-    /// Notes that the task that is being polled waits for `what`; `None` outside of tasks.
-    pub(crate) fn new(what: Name) -> Option<Self> {
-        let executor = current::get()?;
-        let task = executor.running_id()?;
-        let key = executor.sights.notes.add(task, what);
-        Some(Self { executor, key })
+    /// Has a note in `noted` that the task that is being polled waits for `what`: a new one, or
+    /// the one that is there, which may be another task's. Outside of tasks there is none.
+    pub(crate) fn note(noted: &mut Option<Self>, what: impl FnOnce() -> Name) {
+        let Some((shared, task)) =
+            current::with(|executor| Some((Arc::clone(executor.shared()), executor.running_id()?)))
+                .flatten()
+        else {
+            return;
+        };
+        match noted {
+            Some(noted) if Arc::ptr_eq(&noted.shared, &shared) => noted.hand_to(task),
+            _ => {
+                let key = shared.notes.add(task, what());
+                *noted = Some(Self { shared, key });
+            }
+        }
     }
 
-    /// It is a note of the task that is being polled, from now on.
-    pub(crate) fn renew(&self) {
-        if let Some(task) = self.executor.running_id() {
-            self.executor.sights.notes.hand_to(self.key, task);
-        }
+    fn hand_to(&self, task: TaskId) {
+        self.shared.notes.hand_to(self.key, task);
     }
 }
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        self.executor.sights.notes.remove(self.key);
+        self.shared.notes.remove(self.key);
     }
 }

@@ -1,14 +1,15 @@
 //! Layer 3: what tasks say of what they wait for, where the loop cannot know it.
+//! Invariant: nothing is called under the lock. A future that leaves a note stays `Send`.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slotmap::{DefaultKey, SlotMap};
 
 use super::id::{Name, TaskId};
 
-/// The notes of one executor.
+/// The notes of one executor. The mutex is std's, also under loom: to note is no step of a model.
 #[derive(Default)]
-pub(super) struct Notes(RefCell<SlotMap<DefaultKey, Note>>);
+pub(super) struct Notes(Mutex<SlotMap<DefaultKey, Note>>);
 
 struct Note {
     task: TaskId,
@@ -16,24 +17,28 @@ struct Note {
 }
 
 impl Notes {
+    fn lock(&self) -> MutexGuard<'_, SlotMap<DefaultKey, Note>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn add(&self, task: TaskId, what: Name) -> DefaultKey {
-        self.0.borrow_mut().insert(Note { task, what })
+        self.lock().insert(Note { task, what })
     }
 
     /// It is the note of `task`, from now on.
     pub(super) fn hand_to(&self, key: DefaultKey, task: TaskId) {
-        if let Some(note) = self.0.borrow_mut().get_mut(key) {
+        if let Some(note) = self.lock().get_mut(key) {
             note.task = task;
         }
     }
 
     pub(super) fn remove(&self, key: DefaultKey) {
-        let note = self.0.borrow_mut().remove(key);
+        let note = self.lock().remove(key);
         drop(note);
     }
 
     /// Each note: the task that left it, and what it says.
     pub(super) fn each(&self, mut f: impl FnMut(TaskId, &Name)) {
-        self.0.borrow().values().for_each(|note| f(note.task, &note.what));
+        self.lock().values().for_each(|note| f(note.task, &note.what));
     }
 }

@@ -142,7 +142,7 @@ impl Executor {
 
     /// Each note: the task that left it, and what it says.
     pub(crate) fn each_note(&self, f: impl FnMut(TaskId, &Name)) {
-        self.sights.notes.each(f);
+        self.shared.notes.each(f);
     }
 
     /// How many tasks have not ended, without the root.

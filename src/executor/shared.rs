@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::id::{Name, TaskId};
 use super::inbox::Inbox;
+use super::notes::Notes;
 use super::panic_log::PanicLog;
 use super::running::RunningCell;
 
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) panics: PanicLog,
     /// std's, also under loom: to number a task is no step of a model.
     next_task: AtomicU64,
+    pub(super) notes: Notes,
     /// `None`: polls are not timed.
     pub(crate) running: Option<RunningCell>,
 }
@@ -31,7 +33,8 @@ impl Shared {
         panics: PanicLog,
         running: Option<RunningCell>,
     ) -> Self {
-        Self { inbox, panics, next_task: AtomicU64::new(1), running }
+        let notes = Notes::default();
+        Self { inbox, panics, next_task: AtomicU64::new(1), notes, running }
     }
 
     /// The origin of a task that is spawned here, at the time `spawned`, if that is known.

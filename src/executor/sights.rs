@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::notes::Notes;
 use super::origin::OriginRef;
 use super::shared::Origin;
 
@@ -15,7 +14,6 @@ pub(super) struct Sights {
     /// The latest time that was read for a new task, in nanoseconds, and the turn that it was in.
     pub(super) recent: Cell<(u64, u64)>,
     pub(super) counters: Counters,
-    pub(super) notes: Notes,
 }
 
 /// The future of a `block_on`, as it is seen from outside.
@@ -37,7 +35,6 @@ impl Sights {
             root: RefCell::default(),
             recent: Cell::new((u64::MAX, 0)),
             counters: Counters::default(),
-            notes: Notes::default(),
         }
     }
 }

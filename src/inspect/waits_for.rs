@@ -51,11 +51,9 @@ impl<F: Future> Future for WaitsFor<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let polled = this.future.poll(cx);
-        match (&polled, &*this.noted) {
-            (Poll::Ready(_), _) => *this.noted = None,
-            // It may have been handed on to another task.
-            (Poll::Pending, Some(noted)) => noted.renew(),
-            (Poll::Pending, None) => *this.noted = Noted::new(this.what.clone()),
+        match polled {
+            Poll::Ready(_) => *this.noted = None,
+            Poll::Pending => Noted::note(this.noted, || this.what.clone()),
         }
         polled
     }

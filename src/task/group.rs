@@ -11,7 +11,7 @@ use futures_core::Stream;
 use super::cancel::Cancel;
 use super::member::Member;
 use super::state::{OnPanic, Result as Told, Shared};
-use crate::executor::TaskError;
+use crate::executor::{Noted, TaskError};
 use crate::runtime::spawn;
 
 /// Tasks that belong together: they are waited for together, and end with the group.
@@ -46,6 +46,7 @@ use crate::runtime::spawn;
 /// ```
 pub struct TaskGroup<T> {
     shared: Rc<Shared<T>>,
+    noted: Option<Noted>,
 }
 
 impl<T: 'static> TaskGroup<T> {
@@ -62,7 +63,7 @@ impl<T: 'static> TaskGroup<T> {
     /// token that others use.
     #[must_use]
     pub fn with(token: Cancel, on_panic: OnPanic) -> Self {
-        Self { shared: Rc::new(Shared::new(token, on_panic)) }
+        Self { shared: Rc::new(Shared::new(token, on_panic)), noted: None }
     }
 
     /// Spawns a task in this group, on the current runtime.
@@ -105,6 +106,7 @@ impl<T: 'static> TaskGroup<T> {
     /// # Panics
     /// As [`join_next`](Self::join_next).
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, TaskError>>> {
+        self.noted = None;
         let told = self.shared.state.borrow_mut().take_result();
         match told {
             Some(Told::Value(value)) => Poll::Ready(Some(Ok(value))),
@@ -173,8 +175,10 @@ impl<T> TaskGroup<T> {
             let waker = Some(cx.waker().clone());
             let replaced = std::mem::replace(&mut self.shared.state.borrow_mut().waiter, waker);
             drop(replaced);
+            Noted::note(&mut self.noted, || "the end of a task of its group".into());
             return Poll::Pending;
         }
+        self.noted = None;
         let panicked = self.shared.state.borrow_mut().first_panic.take();
         if let Some(mut task) = panicked {
             // Panics; or is pending, if this is called while the task's future is being dropped.

@@ -48,6 +48,7 @@ use futures_core::FusedFuture;
 use self::job::Work;
 use self::pool::{Pool, Shared, Ticket};
 use self::slot::{Outcome, Taker, slot};
+use crate::executor::Noted;
 use crate::runtime::{Builder, local, setting};
 
 /// Threads of a runtime at most.
@@ -136,7 +137,7 @@ where
     .shared();
     let (filler, taker) = slot();
     let ticket = pool.push(Box::new(Work::new(job, filler)))?;
-    Ok(Unblock { taker, job: Some((pool, ticket)) })
+    Ok(Unblock { taker, job: Some((pool, ticket)), noted: None })
 }
 
 /// The future that [`unblock`] returns.
@@ -145,14 +146,19 @@ pub struct Unblock<T> {
     taker: Taker<T>,
     /// None once the outcome was taken.
     job: Option<(Arc<Shared>, Ticket)>,
+    noted: Option<Noted>,
 }
 
 impl<T> Future for Unblock<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let outcome = ready!(self.taker.poll(cx));
-        self.job = None;
+        let polled = self.taker.poll(cx);
+        if polled.is_pending() {
+            Noted::note(&mut self.noted, || "unblock: a job on another thread".into());
+        }
+        let outcome = ready!(polled);
+        (self.job, self.noted) = (None, None);
         match outcome {
             Outcome::Returned(value) => Poll::Ready(value),
             Outcome::Panicked(payload) => resume_unwind(payload),

@@ -16,10 +16,11 @@ use futures::lock::Mutex;
 use futures::stream::FuturesUnordered;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use selkie::inspect::{FileKind, Wait, waits_for};
+use selkie::process::Command;
 use selkie::selector::BackendKind;
 use selkie::signal::{SIGUSR2, Signals};
 use selkie::task::TaskState;
-use selkie::{Async, Builder, Interest, Runtime, Task, sleep};
+use selkie::{Async, Builder, Interest, Runtime, Task, TaskGroup, sleep, unblock};
 
 use crate::util::{runtime, settle};
 
@@ -97,6 +98,14 @@ fn ten_kinds_of_waiting_are_told_right_on_every_back_end() {
         });
         assert_eq!(the_wait(runtime, &channel), Wait::Noted("the next order".into()));
 
+        let mut command = Command::new("sleep");
+        command.arg("1000").kill_on_drop(true);
+        let mut running = runtime.enter(|| command.spawn().unwrap());
+        let number = running.id();
+        let child = spawn(runtime, async move { running.wait().await.map(drop) });
+        let text = printed(runtime, &child);
+        assert!(text.starts_with(&format!("the end of process {number} (fd ")), "{text}");
+
         let signal = spawn(runtime, async {
             let mut signals = Signals::new([SIGUSR2]).unwrap();
             signals.next().await.map(drop)
@@ -112,8 +121,18 @@ fn ten_kinds_of_waiting_are_told_right_on_every_back_end() {
         });
         assert_eq!(the_wait(runtime, &lock), Wait::ByHand);
 
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let job = move || released.recv().is_err();
+        let blocked = runtime.spawn(async { unblock(job).await });
+        settle(runtime);
+        assert_eq!(printed(runtime, &blocked), "unblock: a job on another thread");
+
         assert!(runtime.tasks().others().is_empty());
-        drop((far, held, sender, write, accept, timer, signal, lock, channel, join));
+        assert_eq!(runtime.tasks().len(), 1 + 10, "and the task that is awaited");
+        drop((
+            release, blocked, child, far, held, sender, write, accept, timer, signal, lock,
+            channel, join,
+        ));
     });
 }
 
@@ -279,4 +298,32 @@ fn a_task_that_gives_its_awaited_task_free_waits_for_it_no_longer() {
     let tasks = runtime.tasks();
     assert_eq!(tasks.get(id).unwrap().awaited_by, None);
     assert_eq!(tasks.get(task.id()).unwrap().waits, [Wait::ByHand]);
+}
+
+#[test]
+fn who_waits_for_a_group_is_told_and_no_longer_once_it_has_a_result() {
+    let runtime = runtime();
+    let (sender, receiver) = oneshot::channel::<()>();
+    let task = spawn(&runtime, async move {
+        let mut group = TaskGroup::new();
+        group.spawn(async { receiver.await.unwrap() });
+        group.spawn(pending());
+        group.join_next().await.unwrap().unwrap();
+        pending::<()>().await;
+    });
+    assert_eq!(the_wait(&runtime, &task), Wait::Noted("the end of a task of its group".into()));
+    sender.send(()).unwrap();
+    settle(&runtime);
+    assert_eq!(the_wait(&runtime, &task), Wait::ByHand);
+}
+
+#[test]
+fn a_job_that_is_awaited_on_another_thread_is_no_note_of_this_ones_tasks() {
+    let runtime = runtime();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let job = runtime.enter(|| unblock(move || released.recv().is_err()));
+    let waits = std::thread::spawn(move || futures::executor::block_on(job));
+    drop(release);
+    waits.join().unwrap();
+    assert!(runtime.tasks().is_empty());
 }
