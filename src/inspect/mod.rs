@@ -25,6 +25,8 @@
 //! The table is had by [`tasks`] in a task, by [`Runtime::tasks`](crate::Runtime::tasks) between
 //! turns, and by [`Remote::tasks`](crate::Remote::tasks) on another thread.
 //!
+//! What an explicit loop watches is told by [`Selector::keys`](crate::Selector::keys).
+//!
 //! # What it cannot see
 //! What a task waits for is found by its waker: whatever would call it, wakes it. A waker of another
 //! crate's making (in `FuturesUnordered`, in `join_all` of more than thirty futures) hides whose it
@@ -35,9 +37,11 @@
 
 // Layer 6: looks at all below it. Invariant: to look calls no user code and changes nothing.
 
+mod columns;
 mod file;
 mod forest;
 mod gather;
+mod keys;
 mod metrics;
 mod print;
 mod remote;
@@ -47,6 +51,7 @@ mod waits_for;
 
 pub use self::file::{File, FileKind};
 pub use self::gather::tasks;
+pub use self::keys::{KeyInfo, Keys};
 pub use self::metrics::{Metrics, Times, metrics};
 pub use self::tasks::{TaskInfo, Tasks};
 pub use self::wait::{Wait, WaitFor};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::columns::columns;
 use super::tasks::{TaskInfo, Tasks};
 use super::wait::{Short, Wait};
 use crate::task::{TaskId, TaskState};
@@ -69,18 +70,6 @@ fn cells(task: &TaskInfo, depth: usize) -> Cells {
     ]
 }
 
-fn line(f: &mut fmt::Formatter<'_>, cells: &[impl AsRef<str>], widths: &[usize]) -> fmt::Result {
-    let mut text = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        let cell = cell.as_ref();
-        if *width == 0 {
-            continue;
-        }
-        text.push_str(&format!("{cell:width$}  "));
-    }
-    writeln!(f, "{}", text.trim_end())
-}
-
 /// A line for each task, the most interesting first, and below it those that it awaits.
 impl fmt::Display for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,21 +82,8 @@ impl fmt::Display for Tasks {
         let order = self.forest().in_order(rank);
         let lines: Vec<Cells> =
             order.into_iter().map(|(place, depth)| cells(&self.tasks[place], depth)).collect();
-        let mut widths = TITLES.map(|title| title.chars().count());
-        for line in &lines {
-            for (width, cell) in widths.iter_mut().zip(line) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        // Nothing is known of these in any line.
-        for (column, width) in widths.iter_mut().enumerate() {
-            if lines.iter().all(|line| line[column].is_empty()) {
-                *width = 0;
-            }
-        }
         self.summary(f)?;
-        line(f, &TITLES, &widths)?;
-        lines.iter().try_for_each(|cells| line(f, cells, &widths))?;
+        columns(f, TITLES, &lines)?;
         for circle in &dead_locks {
             dead_lock(f, circle)?;
         }

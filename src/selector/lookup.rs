@@ -6,7 +6,7 @@ use std::ops::Index;
 use super::Selector;
 use super::error;
 use super::key::{Key, SelectorKey};
-use crate::sys::{AsFd, AsRawFd, RawFd};
+use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 impl<S, D, B> Selector<S, D, B> {
     /// The registration that `key` names, if it is one of this selector.
@@ -39,6 +39,14 @@ impl<S, D, B> Selector<S, D, B> {
     /// All registrations, in no particular order: Python's `get_map()`.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &SelectorKey<S, D>)> {
         self.entries.iter().map(|(token, entry)| (Key::new(self.id, token), &entry.key))
+    }
+
+    /// Each registration with its descriptor, and whether it is armed: a oneshot that has fired is
+    /// not.
+    pub(crate) fn each_descriptor(&self, mut f: impl FnMut(Key, BorrowedFd<'_>, bool)) {
+        for (token, entry) in self.entries.iter() {
+            f(Key::new(self.id, token), entry.fd, entry.fired_in.is_none());
+        }
     }
 
     /// How many sources are registered.

@@ -8,6 +8,7 @@ mod liar;
 mod util;
 
 mod dead_locks;
+mod keys;
 mod metrics;
 mod names;
 mod remote;
