@@ -388,8 +388,8 @@ impl Faults {
 impl Sim {
     /// Draws faults from the seed, and plans them.
     ///
-    /// Each has a stream of its own, so that the others stay as they are if one is left out
-    /// is what [`check`](crate::check()) does, and the variable `SELKIE_FAULTS`.
+    /// Each has a stream of its own, so that the others stay as they are if one is left out:
+    /// which is what [`check`](crate::check()) does, and the variable `SELKIE_FAULTS`.
     pub fn draw_faults(&mut self, faults: &Faults) {
         if faults.hosts.is_empty() || faults.kinds.is_empty() {
             return;

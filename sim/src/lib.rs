@@ -13,12 +13,15 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("selkie-sim simulates on Linux only: it needs epoll(7) and eventfd(2)");
 
+mod attempt;
 mod backend;
 mod baton;
 mod by_hand;
+mod check;
 mod fault;
 mod host;
 mod link;
+mod marks;
 mod place;
 mod rng;
 mod shared;
@@ -32,8 +35,11 @@ mod trace;
 mod udp;
 mod world;
 
+pub use check::check;
 pub use fault::{AcceptError, Fault, Faults, Kind, Wrong};
 pub use link::Link;
+#[doc(hidden)]
+pub use marks::mark;
 pub use place::{HostResult, Place};
 pub use rng::Rng;
 pub use sim::{Host, Sim};

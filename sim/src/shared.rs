@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::baton::Seat;
 use crate::host::HostShared;
+use crate::marks;
 use crate::rng::nanos;
 use crate::state::{Index, Next, State};
 
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     base: Instant,
     pub(crate) driver: Seat,
     pub(crate) flags: Arc<Flags>,
+    /// The check that this is a run of.
+    pub(crate) check: u64,
 }
 
 /// What is read and written without the lock.
@@ -49,6 +52,7 @@ impl Shared {
             base: Instant::now(),
             driver: Seat::default(),
             flags,
+            check: marks::current(),
         })
     }
 

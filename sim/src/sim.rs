@@ -17,6 +17,7 @@ use crate::backend::Ending;
 use crate::fault::{Change, Fault, LeftIn};
 use crate::host::{Ended, Host as HostState, HostShared, Main, Seconds, Status};
 use crate::link::Link;
+use crate::marks;
 use crate::place::{HostResult, Place, given};
 use crate::rng::nanos;
 use crate::shared::{Shared, takes_part};
@@ -421,6 +422,7 @@ impl Sim {
 /// The life of a host's thread.
 fn run_on_thread(shared: &Arc<Shared>, index: Index, own: &Arc<HostShared>, main: &Main) {
     takes_part();
+    marks::set_current(shared.check);
     own.seat.sit();
     own.seat.wait();
     let is_ending = || own.is_ending.load(Ordering::Acquire);

@@ -1,6 +1,7 @@
 //! What a simulation promises.
 
 mod bad_use;
+mod checking;
 mod faults;
 mod hosts;
 mod stepped;

@@ -1,0 +1,265 @@
+//! Runs a test with a seed: in this process, or in another one of the same program.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use crate::check::parsed;
+use crate::fault::LeftIn;
+use crate::marks;
+use crate::sim::{Sim, text_of};
+
+/// What a child process is told: the place of the check, and its seeds.
+const CHILD: &str = "SELKIE_SIM_CHILD";
+
+/// What begins a line of a child's output that is for its parent.
+const TELLS: &str = "selkie-sim tells: ";
+
+/// A run that has failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) seed: u64,
+    pub(crate) text: String,
+    /// By number.
+    pub(crate) faults: Vec<(usize, String)>,
+}
+
+pub(crate) struct Attempts<'t, F> {
+    test: &'t F,
+    program: Program,
+}
+
+/// How this program is run again.
+struct Program {
+    /// Of the check.
+    location: String,
+    /// The name of the `#[test]`, if there is one.
+    name: Option<String>,
+}
+
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
+    pub(crate) fn new(location: &str, test: &'t F) -> Self {
+        // The harness calls a test's thread like the test.
+        let name = thread::current().name().filter(|name| *name != "main").map(str::to_owned);
+        Self { test, program: Program { location: location.to_owned(), name } }
+    }
+
+    /// How a seed is repeated.
+    pub(crate) fn command(&self) -> String {
+        let package =
+            variable("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
+        let name =
+            self.program.name.clone().unwrap_or_else(|| std::any::type_name::<F>().to_owned());
+        // That of a closure in a test: `suite::module::test::{{closure}}`.
+        let name = name.split("::{{closure}}").next().unwrap_or_default();
+        format!("cargo test{package} {name}")
+    }
+
+    fn here(&self, seed: u64, left_in: LeftIn, keeps_trace: bool) -> Result<(), Failed> {
+        let mut sim = Sim::new(seed);
+        sim.left_in = left_in;
+        if keeps_trace {
+            sim.keep_trace();
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| (self.test)(&mut sim)));
+        if keeps_trace && let Some(file) = variable("SELKIE_TRACE") {
+            let written = fs::write(&file, sim.trace().to_string());
+            written.unwrap_or_else(|error| panic!("SELKIE_TRACE={file}: {error}"));
+        }
+        let faults = sim.faults().into_iter().map(|(number, fault)| (number, fault.to_string()));
+        let faults = faults.collect();
+        // Its hosts end in there.
+        drop(sim);
+        result.map_err(|payload| Failed { seed, text: text_of(&*payload).to_owned(), faults })
+    }
+
+    /// The run that `SELKIE_SEED` and `SELKIE_FAULTS` tell.
+    pub(crate) fn repeat(&self, seed: u64) -> Result<(), Failed> {
+        self.here(seed, left_in(), variable("SELKIE_TRACE").is_some())
+    }
+
+    /// Does what a parent has told this process to. `None` if it is none's child.
+    pub(crate) fn as_child(&self) -> Option<Result<(), String>> {
+        let told = variable(CHILD)?;
+        let (location, seeds) = told.split_once(' ').unwrap_or_default();
+        // A test may have several checks.
+        if location != self.program.location {
+            return Some(Ok(()));
+        }
+        let mut numbers = seeds.split(' ').map(|number| parsed::<u64>(CHILD, number));
+        let mut next = || numbers.next().expect("three numbers");
+        let (start, end, step) = (next(), next(), next());
+        for seed in (start..end).step_by(step as usize) {
+            if let Err(failed) = self.here(seed, left_in(), false) {
+                tell("fails", &format!("{seed} {}", escaped(&failed.text)));
+                for (number, fault) in failed.faults {
+                    tell("fault", &format!("{number} {fault}"));
+                }
+                break;
+            }
+        }
+        for ((place, condition), reached) in marks::of(marks::current()) {
+            tell("mark", &format!("{reached} {place} {}", escaped(&condition)));
+        }
+        tell("ends", "");
+        Some(Ok(()))
+    }
+
+    /// Runs all seeds. Returns the failure of the first one that fails.
+    pub(crate) fn first_failure(&self, check: u64, seeds: Range<u64>) -> Option<Failed> {
+        let usual = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let processes = variable("SELKIE_PROCESSES");
+        let processes = processes.map_or(usual, |count| parsed("SELKIE_PROCESSES", &count));
+        // A few seeds are done before a process has begun.
+        if self.program.name.is_none() || processes < 2 || seeds.end.saturating_sub(seeds.start) < 8
+        {
+            return seeds.into_iter().find_map(|seed| self.here(seed, left_in(), false).err());
+        }
+        let step = processes as u64;
+        let results: Vec<_> = thread::scope(|scope| {
+            let child = |first| {
+                let (program, seeds) = (&self.program, (first, seeds.end, step));
+                scope.spawn(move || program.child(check, seeds, None))
+            };
+            let children: Vec<_> = (seeds.start..seeds.start + step).map(child).collect();
+            children.into_iter().map(|child| child.join().expect("it only waits")).collect()
+        });
+        results.into_iter().flatten().min_by_key(|failed| failed.seed)
+    }
+
+    /// Runs a seed with some of its faults. Returns the failure, if it fails.
+    pub(crate) fn try_with(&self, seed: u64, faults: BTreeSet<usize>) -> Option<Failed> {
+        if self.program.name.is_some() {
+            self.program.child(0, (seed, seed + 1, 1), Some(&faults))
+        } else {
+            self.here(seed, LeftIn::Only(faults), false).err()
+        }
+    }
+}
+
+impl Program {
+    /// Runs seeds in another process.
+    fn child(
+        &self,
+        check: u64,
+        (start, end, step): (u64, u64, u64),
+        faults: Option<&BTreeSet<usize>>,
+    ) -> Option<Failed> {
+        let name = self.name.as_deref().unwrap_or_default();
+        let program = env::current_exe().expect("the path of this program");
+        let mut command = Command::new(program);
+        command
+            .args([name, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
+            .env(CHILD, format!("{} {start} {end} {step}", self.location))
+            .env_remove("RUST_TEST_THREADS")
+            .stdin(Stdio::null());
+        if let Some(faults) = faults {
+            let numbers: Vec<_> = faults.iter().map(usize::to_string).collect();
+            command.env("SELKIE_FAULTS", numbers.join(","));
+        }
+        let output = command.output().expect("the program of this test runs again");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (failed, has_ended) = understand(check, &text);
+        if !has_ended {
+            // It was ended from outside, or by an abort.
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let text =
+                format!("a process that ran seeds has ended by {}:\n{errors}", output.status);
+            return Some(Failed { seed: start, text, faults: vec![] });
+        }
+        failed
+    }
+}
+
+/// What a child has told, and whether it came to its end.
+fn understand(check: u64, text: &str) -> (Option<Failed>, bool) {
+    let (mut failed, mut has_ended): (Option<Failed>, bool) = (None, false);
+    // The harness may have begun the line.
+    for told in text.lines().filter_map(|line| Some(line.split_once(TELLS)?.1)) {
+        let (what, rest) = told.split_once(' ').unwrap_or((told, ""));
+        let (first, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        match what {
+            "fails" => {
+                let (seed, text) = (parsed(CHILD, first), unescaped(rest));
+                failed = Some(Failed { seed, text, faults: vec![] });
+            }
+            "fault" => {
+                let fault = (parsed(CHILD, first), rest.to_owned());
+                failed.iter_mut().for_each(|failed| failed.faults.push(fault.clone()));
+            }
+            "mark" => {
+                let (place, condition) = rest.split_once(' ').unwrap_or((rest, ""));
+                marks::note(check, (place.to_owned(), unescaped(condition)), first == "true");
+            }
+            _ => has_ended = true,
+        }
+    }
+    (failed, has_ended)
+}
+
+fn tell(what: &str, text: &str) {
+    // A parent that is gone needs nothing.
+    let _ = writeln!(std::io::stdout(), "{TELLS}{what} {text}");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => plain.push(if rest.next() == Some('n') { '\n' } else { '\\' }),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// What `SELKIE_FAULTS` says.
+fn left_in() -> LeftIn {
+    match variable("SELKIE_FAULTS") {
+        None => LeftIn::All,
+        Some(list) => {
+            let numbers = list.split(',').filter(|number| !number.is_empty());
+            LeftIn::Only(numbers.map(|number| parsed("SELKIE_FAULTS", number)).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_is_told_in_one() {
+        for text in ["", "one", "one\ntwo\n", "a\\n\\\nb"] {
+            assert_eq!(unescaped(&escaped(text)), text);
+            assert!(!escaped(text).contains('\n'));
+        }
+    }
+
+    #[test]
+    fn a_child_that_says_nothing_has_not_come_to_its_end() {
+        assert!(!understand(0, "running 1 test\n").1);
+        let text =
+            format!("test x ... {TELLS}fails 7 it\\nfailed\n{TELLS}fault 3 a b\n{TELLS}ends ");
+        let (failed, has_ended) = understand(0, &text);
+        let failed = failed.unwrap();
+        assert!(has_ended);
+        assert_eq!((failed.seed, failed.text.as_str()), (7, "it\nfailed"));
+        assert_eq!(failed.faults, [(3, "a b".to_owned())]);
+    }
+}

@@ -1,0 +1,73 @@
+//! Many seeds, and what is told of one that fails.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use selkie_sim::{Faults, Kind, Sim, Wrong, check, sometimes};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a check panics with.
+fn text_of(check: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(check)).unwrap_err();
+    payload.downcast_ref::<String>().unwrap().clone()
+}
+
+/// Fails if the first host was killed, and the second one was paused.
+fn fails_by_two_faults(sim: &mut Sim) {
+    let hosts =
+        [0, 1].map(|host| sim.host(format!("host{host}").as_str(), futures::future::pending::<()>));
+    let kinds = [Kind::Killed, Kind::Paused, Kind::Refusing];
+    sim.draw_faults(&Faults::new(&hosts, SECOND).kinds(&kinds).most(30));
+    sim.run_for(2 * SECOND);
+    let faults = sim.faults();
+    let happened = |wrong| faults.iter().any(|(_, fault)| fault.wrong == wrong);
+    let is_bad = happened(Wrong::Killed(hosts[0])) && happened(Wrong::Paused(hosts[1]));
+    assert!(!is_bad, "it had to come to this");
+}
+
+#[test]
+fn a_seed_that_fails_is_told_with_what_is_left_of_its_faults() {
+    let text = text_of(|| check(0..100, fails_by_two_faults));
+    // By which one of several is not said, but there are two left.
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("seed ") && lines[0].contains(" fails: it had to come to this"));
+    assert!(lines[1].starts_with("with 2 of its "), "{text}");
+    assert!(lines[2].contains("is killed, for") || lines[3].contains("is killed, for"), "{text}");
+    assert!(lines[4].starts_with("repeat it: SELKIE_SEED="), "{text}");
+    let name = "checking::a_seed_that_fails_is_told_with_what_is_left_of_its_faults";
+    assert!(lines[4].ends_with(&format!("cargo test -p selkie-sim {name}")), "{text}");
+    assert_eq!(lines.len(), 5, "{text}");
+}
+
+#[test]
+fn a_mark_that_no_seed_reaches_fails_the_check() {
+    check(0..20, |sim| {
+        let rolls = selkie_sim::Rng::keyed(sim.seed(), &[]).below(6);
+        sometimes!(rolls == 3);
+    });
+    let text = text_of(|| check(0..20, |_| sometimes!(1 + 1 == 3)));
+    assert!(
+        text.starts_with("in none of the seeds 0..20 this was true: `1 + 1 == 3` at "),
+        "{text}"
+    );
+    let in_host = text_of(|| {
+        check(0..3, |sim| {
+            sim.host("host", || async { sometimes!(selkie::time::now().elapsed() > 100 * SECOND) });
+            sim.run_for(SECOND);
+        });
+    });
+    assert!(in_host.contains("elapsed() > 100 * SECOND"), "{in_host}");
+}
+
+#[test]
+fn a_process_that_is_aborted_fails_the_check() {
+    let text = text_of(|| {
+        check(0..20, |sim| {
+            if sim.seed() == 11 {
+                std::process::abort()
+            }
+        })
+    });
+    assert!(text.contains("has ended by signal: 6 (SIGABRT)"), "{text}");
+}
