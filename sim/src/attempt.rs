@@ -13,6 +13,7 @@ use std::thread;
 use crate::check::parsed;
 use crate::fault::LeftIn;
 use crate::marks;
+use crate::shared::between_runs;
 use crate::sim::{Sim, text_of};
 
 /// What a child process is told: the place of the check, and its seeds.
@@ -167,7 +168,9 @@ impl Program {
             let numbers: Vec<_> = faults.iter().map(usize::to_string).collect();
             command.env("SELKIE_FAULTS", numbers.join(","));
         }
-        let output = command.output().expect("the program of this test runs again");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = between_runs(|| command.spawn()).expect("the program of this test runs again");
+        let output = child.wait_with_output().expect("its output can be read");
         let text = String::from_utf8_lossy(&output.stdout);
         let (failed, has_ended) = understand(check, &text);
         if !has_ended {

@@ -52,6 +52,38 @@ pub fn check<F: Fn(&mut Sim)>(seeds: Range<u64>, test: F) {
     }
 }
 
+/// Runs a test twice with a seed, and panics if the two runs differ: with the first step that does.
+/// Returns the hash of the trace.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let hash = selkie_sim::check_repeats(7, |sim| {
+///     sim.host("host", || selkie::sleep(Duration::from_secs(5)));
+///     sim.run_for(Duration::from_secs(10));
+/// });
+/// ```
+///
+/// # Panics
+/// If the runs differ, and if the test panics.
+#[track_caller]
+pub fn check_repeats<F: Fn(&mut Sim)>(seed: u64, test: F) -> u64 {
+    let [one, other] = [(); 2].map(|()| {
+        let mut sim = Sim::new(seed);
+        sim.keep_trace();
+        test(&mut sim);
+        sim.trace()
+    });
+    if let Some(difference) = one.difference(&other) {
+        panic!(
+            "two runs of seed {seed} differ; what differs comes from outside of the simulation, such \
+             as from a static, the order of a HashMap, or std's clock. The first step that does:\n\
+             {difference}"
+        );
+    }
+    one.hash()
+}
+
 fn check_from<F: Fn(&mut Sim)>(
     location: &str,
     number: u64,

@@ -35,12 +35,13 @@ mod trace;
 mod udp;
 mod world;
 
-pub use check::check;
+pub use check::{check, check_repeats};
 pub use fault::{AcceptError, Fault, Faults, Kind, Wrong};
 pub use link::Link;
 #[doc(hidden)]
 pub use marks::mark;
 pub use place::{HostResult, Place};
 pub use rng::Rng;
+pub use shared::between_runs;
 pub use sim::{Host, Sim};
 pub use trace::{Difference, Step, Trace};

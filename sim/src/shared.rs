@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use crate::baton::Seat;
@@ -32,6 +32,25 @@ pub(crate) struct Flags {
     pub(crate) notified: AtomicBool,
     /// By a thread that is none of the simulation's.
     pub(crate) notified_by_foreigner: AtomicBool,
+}
+
+/// Read while hosts run, written while a process is started: that has all descriptors until it
+/// executes its program, and what is closed meanwhile is not closed.
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// Keeps other threads from starting processes by [`between_runs`].
+pub(crate) fn without_forks() -> RwLockReadGuard<'static, ()> {
+    FORKS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `f` while no simulation of this process runs: to start a process, where other tests simulate
+/// on other threads.
+///
+/// A process that is started has the descriptors of this one for a moment, so that what a host closes
+/// in this moment is still open. Then its peers learn it later, and the run is another one.
+pub fn between_runs<R>(f: impl FnOnce() -> R) -> R {
+    let _none_runs = FORKS.write().unwrap_or_else(PoisonError::into_inner);
+    f()
 }
 
 thread_local! {

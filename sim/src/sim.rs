@@ -20,7 +20,7 @@ use crate::link::Link;
 use crate::marks;
 use crate::place::{HostResult, Place, given};
 use crate::rng::nanos;
-use crate::shared::{Shared, takes_part};
+use crate::shared::{Shared, takes_part, without_forks};
 use crate::state::{Failure, Index, Next};
 use crate::stepped::Stepped;
 use crate::trace::Trace;
@@ -88,6 +88,10 @@ pub struct Sim {
 
 /// How long a host may run in real time before it is said to block: a step takes microseconds.
 const WATCHDOG: Duration = Duration::from_secs(20);
+
+/// Virtual time, in nanoseconds, that is run in one go: others who wait to start a process may do so
+/// in between.
+const SLICE: u64 = 100_000_000;
 
 impl Sim {
     /// A simulation that depends on this seed, and on nothing else.
@@ -291,11 +295,32 @@ impl Sim {
         let shared = Arc::clone(&self.shared);
         shared.driver.sit();
         let mut state = shared.lock();
-        state.limit = state.now.saturating_add(nanos(time));
+        let end = state.now.saturating_add(nanos(time));
         state.driver_looks = condition.is_some();
         drop(state);
         loop {
-            if condition.as_mut().is_some_and(|condition| condition(&shared)) {
+            let mut state = shared.lock();
+            state.limit = end.min(state.now.saturating_add(SLICE));
+            let is_last = state.limit == end;
+            drop(state);
+            let _no_fork = without_forks();
+            if self.drive_slice(&shared, &mut condition) {
+                return true;
+            }
+            if is_last || self.is_stuck || shared.lock().failure.is_some() {
+                return false;
+            }
+        }
+    }
+
+    /// Runs hosts until nothing is left to do in this slice.
+    fn drive_slice(
+        &mut self,
+        shared: &Shared,
+        condition: &mut Option<&mut dyn FnMut(&Shared) -> bool>,
+    ) -> bool {
+        loop {
+            if condition.as_mut().is_some_and(|condition| condition(shared)) {
                 return true;
             }
             let mut state = shared.lock();

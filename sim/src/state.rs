@@ -151,6 +151,7 @@ pub(crate) struct State {
     flags: Arc<Flags>,
     /// Scratch.
     pub(crate) buf: Vec<u8>,
+    pub(crate) events: Vec<(u64, u32)>,
 }
 
 /// Within a host.
@@ -188,6 +189,7 @@ impl State {
             faults: Vec::new(),
             flags,
             buf: vec![0; crate::link::PIECE],
+            events: Vec::new(),
         }
     }
 

@@ -78,7 +78,7 @@ impl Sim {
                     let deadline = stepped.next_deadline().map(|at| self.shared.since_start(at));
                     let mut state = self.shared.lock();
                     if turn.is_idle() {
-                        state.step_ends(index);
+                        // It has run nothing since the last look at what it did.
                         state.sleeps(index, deadline);
                     } else {
                         state.takes_turn(index);

@@ -2,6 +2,7 @@
 //! Invariant: what a side has sent arrives in order, each byte once, or the connection is reset.
 
 use std::collections::VecDeque;
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
 use rustix::event::epoll::{self, EventFlags};
@@ -73,34 +74,36 @@ impl Way {
 impl State {
     /// Looks at what the programs' ends of a host's connections have done in its step.
     pub(crate) fn collect(&mut self, host: Index) {
-        let mut found: Vec<epoll::Event> = Vec::new();
-        let mut events: Vec<(u64, bool)> = Vec::new();
-        loop {
-            found.clear();
-            found.reserve(EVENTS);
-            let buffer = rustix::buffer::spare_capacity(&mut found);
-            let ends = &self.hosts[host].ends;
-            let count = epoll::wait(ends, buffer, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            if !matches!(count, Ok(1..)) {
+        let mut events = std::mem::take(&mut self.events);
+        let mut found = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while let Ok((found, _)) = epoll::wait(&self.hosts[host].ends, &mut found, Some(&now)) {
+            events.extend(found.iter().map(|event| ({ event.data }.u64(), { event.flags }.bits())));
+            if found.len() < EVENTS {
                 break;
             }
-            let has_read = |flags: EventFlags| flags.contains(EventFlags::OUT);
-            events.extend(found.iter().map(|e| ({ e.data }.u64(), has_read(e.flags))));
         }
+        // By connection: the system's order may depend on what it is busy with.
         events.sort_unstable();
-        for (key, has_read) in events {
+        for (key, flags) in events.drain(..) {
+            let flags = EventFlags::from_bits_retain(flags);
             let side = Side::BOTH[(key & 1) as usize];
             self.with_connection(key >> 1, |state, connection| {
-                if has_read {
+                if flags.contains(EventFlags::OUT) {
                     state.flush(connection, side.other());
                 }
-                state.pump(connection, side);
+                if flags.intersects(ENDS) {
+                    state.pump(connection, side, Look::Twice);
+                } else if flags.contains(EventFlags::IN) {
+                    state.pump(connection, side, Look::Once);
+                }
             });
         }
+        self.events = events;
     }
 
     /// Takes what a side has written, as far as the window has room.
-    pub(crate) fn pump(&mut self, connection: &mut Connection, from: Side) {
+    pub(crate) fn pump(&mut self, connection: &mut Connection, from: Side, look: Look) {
         if connection.phase != Phase::Ended(Outcome::Connected) && from == Side::Client {
             return self.drop_if_closed(connection, from);
         }
@@ -128,6 +131,9 @@ impl State {
                         format!("{len} bytes on #{id}")
                     });
                     self.send_in_pieces(connection, from, &buf[..len]);
+                    if len < room && look == Look::Once {
+                        break;
+                    }
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
@@ -333,7 +339,7 @@ impl State {
 
     pub(crate) fn acknowledged(&mut self, id: u64, from: Side) {
         self.with_connection(id, |state, connection| {
-            state.pump(connection, from);
+            state.pump(connection, from, Look::Twice);
             // There is room in the program's socket again.
             let host = connection.host(from);
             state.touch(host);
@@ -398,7 +404,7 @@ impl State {
             {
                 let before = connection.end(side).way.under_way;
                 connection.end(side).way.under_way = 0;
-                state.pump(connection, side);
+                state.pump(connection, side, Look::Twice);
                 let after = &mut connection.end(side).way.under_way;
                 let is_more = *after > 0;
                 *after += before;
@@ -436,6 +442,18 @@ impl State {
         }
     }
 }
+
+/// How a program's bytes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Less than there was room for is all there is: nobody writes meanwhile.
+    Once,
+    /// And the end may be behind it.
+    Twice,
+}
+
+/// What tells that the program's end is shut down, or closed.
+const ENDS: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 /// Events that are taken in one look.
 const EVENTS: usize = 64;

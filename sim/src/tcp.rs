@@ -16,7 +16,7 @@ use crate::host::Status;
 use crate::rng::{Rng, mix};
 use crate::socket::{self, Bell, Handed, Inode, Room};
 use crate::state::{Event, Index, Known, State, number_of};
-use crate::stream::Way;
+use crate::stream::{Look, Way};
 use crate::trace::Act;
 
 /// One of the two ends of a connection.
@@ -297,7 +297,7 @@ impl State {
         let _ = end.handed.and_then(|handed| handed.with(|fd| socket::set_send_buffer(fd, room)));
         self.watch(connection, Side::Client);
         self.record(client, Act::Accepts, [connection.id], || format!("#{} goes", connection.id));
-        self.pump(connection, Side::Client);
+        self.pump(connection, Side::Client, Look::Twice);
         self.unpark(connection, Side::Server);
     }
 

@@ -10,7 +10,7 @@ use selkie::net::nonblocking;
 use selkie::{Async, DefaultSelector, Events, Interest};
 use selkie_sim::{Link, Sim};
 
-use crate::util::{Notes, echoes};
+use crate::util::{Notes, echoes, loop_server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -86,25 +86,6 @@ fn hosts_talk_by_tcp_and_see_each_others_addresses() {
 
 #[test]
 fn an_explicit_loop_takes_part_unmodified() {
-    fn server() -> io::Result<()> {
-        let mut selector = DefaultSelector::new()?;
-        let listener = nonblocking::listen("0.0.0.0:7")?;
-        let coming = selector.register(listener, Interest::READ, ())?;
-        let mut streams = DefaultSelector::<TcpStream>::new()?;
-        let mut events = Events::new();
-        while selector.select(&mut events, Some(Duration::from_secs(5)))?.count() == 0 {}
-        let (stream, _) = nonblocking::accept(&selector[coming].source)?;
-        let key = streams.register(stream, Interest::READ, ())?;
-        loop {
-            streams.select(&mut events, None)?;
-            let mut buf = [0; 64];
-            let len = (&streams[key].source).read(&mut buf)?;
-            if len == 0 {
-                return Ok(());
-            }
-            (&streams[key].source).write_all(&buf[..len])?;
-        }
-    }
     fn client() -> io::Result<()> {
         let stream = nonblocking::connect("10.0.0.1:7".parse().unwrap())?;
         let mut selector = DefaultSelector::new()?;
@@ -122,9 +103,9 @@ fn an_explicit_loop_takes_part_unmodified() {
         Ok(())
     }
     let mut sim = Sim::new(3);
-    let server = sim.host_blocking("10.0.0.1", server);
-    sim.host_blocking("10.0.0.2", client);
-    assert!(sim.run_until_ended(server, HOUR));
+    sim.host_blocking("10.0.0.1", loop_server);
+    let client = sim.host_blocking("10.0.0.2", client);
+    assert!(sim.run_until_ended(client, HOUR));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bad_use;
 mod checking;
 mod faults;
 mod hosts;
+mod repeats;
 mod stepped;
 #[path = "../util/mod.rs"]
 mod util;
