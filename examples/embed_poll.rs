@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use selkie::selector::BackendKind;
 use selkie::{Async, Builder, interval};
 
 /// A task as any other. It does not know whose loop it runs in.
@@ -30,7 +29,7 @@ async fn tick(stream: UnixStream) -> io::Result<()> {
 
 fn main() -> io::Result<()> {
     // poll(2) and select(2) have no descriptor, so SELKIE_BACKEND is not asked.
-    let runtime = Builder::new().backend(BackendKind::DEFAULT).build()?;
+    let runtime = Builder::new().build()?;
     let (mut near, far) = UnixStream::pair()?;
     let task = runtime.spawn(tick(far));
     let mut buffer = [0; 64];

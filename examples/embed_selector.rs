@@ -10,7 +10,6 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use selkie::selector::BackendKind;
 use selkie::{Async, Builder, DefaultSelector, Events, Interest, sleep};
 
 /// Our own data on each key.
@@ -33,7 +32,7 @@ async fn tick(stream: UnixStream) -> io::Result<()> {
 
 fn main() -> io::Result<()> {
     // With a timer descriptor, deadlines make it readable too: one key tells all that there is.
-    let runtime = Builder::new().backend(BackendKind::DEFAULT).timer_fd(true).build()?;
+    let runtime = Builder::new().timer_fd(true).build()?;
     let (near, far) = UnixStream::pair()?;
     let task = runtime.spawn(tick(far));
 
