@@ -143,7 +143,8 @@ fn report<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, failed: Failed) -> String
 fn shrink<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, mut failed: Failed) -> (Failed, u32) {
     let mut tries = 0;
     let mut chunk = failed.faults.len();
-    while chunk > 0 {
+    while chunk > 0 && tries < MOST_TRIES {
+        let before = failed.faults.len();
         let mut start = 0;
         while start < failed.faults.len() && tries < MOST_TRIES {
             let end = (start + chunk).min(failed.faults.len());
@@ -156,7 +157,8 @@ fn shrink<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, mut failed: Failed) -> (F
                 None => start = end,
             }
         }
-        chunk /= 2;
+        // One by one, until none can be left out.
+        chunk = if chunk == 1 && failed.faults.len() < before { 1 } else { chunk / 2 };
     }
     (failed, tries)
 }

@@ -1,0 +1,102 @@
+//! A replicated counter: three nodes, a leader, a log; and clients that add to it. Whatever goes
+//! wrong, each increment is counted once, and no term has two leaders.
+
+mod message;
+mod program;
+mod state;
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use selkie_sim::{Faults, Host, Kind, Link, Sim, check, sometimes};
+
+use crate::program::{Config, client, node};
+use crate::state::{Bug, Disk, Witness};
+
+const NODES: usize = 3;
+const CLIENTS: u64 = 2;
+const INCREMENTS: u64 = 40;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How long faults begin, and how long a run takes at most.
+const TROUBLE: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(60);
+
+fn addresses(port: u16) -> Vec<SocketAddr> {
+    (1..=NODES as u8).map(|node| SocketAddr::from(([10, 0, 0, node], port))).collect()
+}
+
+/// A run of the counter.
+fn counter(sim: &mut Sim, bug: Bug) {
+    let latency = Duration::from_millis(10);
+    sim.links(Link::new(latency).jitter(3 * latency).fragmentation(0.1).loss(0.02).doubling(0.01));
+    let witness = Witness::default();
+    let nodes: Vec<Host> = (0..NODES).map(|id| add_node(sim, id, &witness, bug)).collect();
+    let totals = Arc::new(Mutex::new(vec![]));
+    let clients: Vec<Host> = (0..CLIENTS).map(|id| add_client(sim, id, &totals)).collect();
+    // Programs that crash are started again at once.
+    let crashes = Faults::new(&nodes, TROUBLE).kinds(&[Kind::Killed]);
+    sim.draw_faults(&crashes.most(40).longest(Duration::from_millis(5)));
+    sim.draw_faults(&Faults::new(&nodes, TROUBLE).most(15).longest(SECOND));
+    sim.run_for(TROUBLE);
+    for host in clients {
+        assert!(sim.run_until_ended(host, LONGEST), "a client waits for ever");
+    }
+    let last = totals.lock().unwrap().iter().copied().max();
+    assert_eq!(last, Some(CLIENTS * INCREMENTS), "each increment is counted once");
+    sometimes!(witness.terms() > 3);
+}
+
+fn add_node(sim: &mut Sim, id: usize, witness: &Witness, bug: Bug) -> Host {
+    let (disk, seed) = (Disk::default(), sim.seed());
+    let config = Config {
+        id,
+        nodes: addresses(4000),
+        clients: addresses(80),
+        disk,
+        witness: witness.clone(),
+        seed,
+        bug,
+    };
+    let name = format!("node{id}");
+    sim.host_stepped(name.as_str(), move || node(config.clone()))
+}
+
+fn add_client(sim: &mut Sim, id: u64, totals: &Arc<Mutex<Vec<u64>>>) -> Host {
+    let (name, totals) = (format!("client{id}"), Arc::clone(totals));
+    sim.host_stepped(name.as_str(), move || {
+        let totals = Arc::clone(&totals);
+        async move {
+            let total = client(id, addresses(80), INCREMENTS).await;
+            totals.lock().unwrap().push(total);
+        }
+    })
+}
+
+#[test]
+fn each_increment_is_counted_once_whatever_goes_wrong() {
+    check(0..24, |sim| counter(sim, Bug::None));
+}
+
+#[test]
+fn a_vote_that_is_forgotten_at_a_restart_is_found_and_made_small() {
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        check(0..100, |sim| counter(sim, Bug::ForgetsItsVote));
+    }));
+    let text = found.unwrap_err().downcast_ref::<String>().unwrap().clone();
+    println!("{text}");
+    assert!(text.contains("has two leaders") || text.contains("commit other entries"), "{text}");
+    let faults = text.lines().filter(|line| line.contains(": after ")).count();
+    assert!((1..=15).contains(&faults), "{text}");
+    assert!(text.contains(" SELKIE_FAULTS="), "{text}");
+}
+
+/// With the bug: `cargo test -p selkie-sim --features planted-bug --test counter -- --ignored`.
+#[test]
+#[ignore = "it takes a minute, and fails with the feature planted-bug, as it is to"]
+fn a_thousand_seeds() {
+    let bug = if cfg!(feature = "planted-bug") { Bug::ForgetsItsVote } else { Bug::None };
+    check(0..1000, |sim| counter(sim, bug));
+}
