@@ -37,6 +37,7 @@ mod runtime;
 pub mod selector;
 #[cfg(feature = "signal")]
 pub mod signal;
+mod slots;
 mod sync;
 mod sys;
 pub mod task;

@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use slotmap::DefaultKey;
-
 use super::current;
 use super::id::{Name, TaskId};
 use super::shared::Shared;
+use crate::slots::SlotKey;
 
 /// A note that is there until this is dropped.
 pub(crate) struct Noted {
     shared: Arc<Shared>,
-    key: DefaultKey,
+    key: SlotKey,
 }
 
 const _: () = {

@@ -3,13 +3,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slotmap::{DefaultKey, SlotMap};
-
 use super::id::{Name, TaskId};
+use crate::slots::{SlotKey, Slots};
 
 /// The notes of one executor. The mutex is std's, also under loom: to note is no step of a model.
 #[derive(Default)]
-pub(super) struct Notes(Mutex<SlotMap<DefaultKey, Note>>);
+pub(super) struct Notes(Mutex<Slots<Note>>);
 
 struct Note {
     task: TaskId,
@@ -17,22 +16,22 @@ struct Note {
 }
 
 impl Notes {
-    fn lock(&self) -> MutexGuard<'_, SlotMap<DefaultKey, Note>> {
+    fn lock(&self) -> MutexGuard<'_, Slots<Note>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, task: TaskId, what: Name) -> DefaultKey {
+    pub(super) fn add(&self, task: TaskId, what: Name) -> SlotKey {
         self.lock().insert(Note { task, what })
     }
 
     /// It is the note of `task`, from now on.
-    pub(super) fn hand_to(&self, key: DefaultKey, task: TaskId) {
+    pub(super) fn hand_to(&self, key: SlotKey, task: TaskId) {
         if let Some(note) = self.lock().get_mut(key) {
             note.task = task;
         }
     }
 
-    pub(super) fn remove(&self, key: DefaultKey) {
+    pub(super) fn remove(&self, key: SlotKey) {
         let note = self.lock().remove(key);
         drop(note);
     }

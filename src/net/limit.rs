@@ -13,13 +13,12 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use slotmap::{DefaultKey, SlotMap};
-
 use super::incoming::Incoming;
 use super::unix as unix_sockets;
 use crate::io::Async;
 use crate::panics::FirstPanic;
 use crate::reactor::Direction;
+use crate::slots::{SlotKey, Slots};
 use crate::sys::{AsFd, BorrowedFd};
 
 /// A listener that accepts no more than so many connections at once; from
@@ -107,7 +106,7 @@ impl<L: Accept> Async<L> {
             connections > 0,
             "a listener with a limit of 0 can accept nothing; allow 1 at least"
         );
-        let state = State { taken: 0, waiting: SlotMap::new() };
+        let state = State { taken: 0, waiting: Slots::new() };
         let places = Arc::new(Places { most: connections, state: Mutex::new(state) });
         LimitedListener { listener: self, places }
     }
@@ -179,7 +178,7 @@ impl<L: Accept> LimitedListener<L> {
 struct Waiting<'l> {
     places: &'l Arc<Places>,
     /// Its waker's, while it waits.
-    key: Option<DefaultKey>,
+    key: Option<SlotKey>,
 }
 
 impl<'l> Waiting<'l> {
@@ -198,9 +197,8 @@ impl<'l> Waiting<'l> {
             return Poll::Ready(Place(Arc::clone(self.places)));
         }
         // The key is stale if it was woken and had no luck.
-        let key = self.key.filter(|key| state.waiting.contains_key(*key));
-        let earlier = match key {
-            Some(key) => Some(mem::replace(&mut state.waiting[key], waker)),
+        let earlier = match self.key.and_then(|key| state.waiting.get_mut(key)) {
+            Some(kept) => Some(mem::replace(kept, waker)),
             None => {
                 self.key = Some(state.waiting.insert(waker));
                 None
@@ -231,7 +229,7 @@ struct State {
     taken: usize,
     /// Who waits for a place. All are woken when there is one: mostly there is one task that
     /// accepts, and this way none can be forgotten.
-    waiting: SlotMap<DefaultKey, Waker>,
+    waiting: Slots<Waker>,
 }
 
 impl Places {
@@ -248,7 +246,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.taken -= 1;
-        let waiting: Vec<_> = state.waiting.drain().map(|(_, waker)| waker).collect();
+        let waiting = state.waiting.take_all();
         drop(state);
         let mut first = FirstPanic::default();
         for waker in waiting {

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::interest::Interest;
+use crate::slots::SlotKey;
 
 /// When a registration is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,30 +77,33 @@ impl SelectorId {
 /// What a [`Backend`](super::backend::Backend) knows of a registration: 64 opaque bits, fit for
 /// `epoll_event.data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token(u64);
+pub struct Token(SlotKey);
 
 impl Token {
     /// For a back end's own use (its notifier): never the token of a registration.
-    pub const RESERVED: Self = Self(u64::MAX);
+    pub const RESERVED: Self = Self::from_bits(u64::MAX);
 
-    pub(super) const fn new(index: u32, version: u32) -> Self {
-        Self((version as u64) << 32 | index as u64)
+    pub(super) const fn of(slot: SlotKey) -> Self {
+        Self(slot)
     }
 
     /// The slot of the registration.
-    pub(super) const fn index(self) -> u32 {
-        self.0 as u32
+    pub(super) const fn slot(self) -> SlotKey {
+        self.0
     }
 
-    /// Which of the registrations that the slot has had, never zero.
+    pub(super) const fn index(self) -> u32 {
+        self.0.index()
+    }
+
     pub(super) const fn version(self) -> u32 {
-        (self.0 >> 32) as u32
+        self.0.version()
     }
 
     /// The bits, to hand to the system.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        self.0
+        self.0.to_bits()
     }
 
     /// The token of these bits, as the system hands them back.
@@ -107,7 +111,7 @@ impl Token {
     /// Bits that no registration has are harmless: the selector drops their events.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
+        Self(SlotKey::from_bits(bits))
     }
 }
 
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_token_is_its_slot_and_its_version() {
-        let token = Token::new(7, 3);
+        let token = Token::of(SlotKey::new(7, 3));
         assert_eq!((token.index(), token.version()), (7, 3));
         assert_eq!(Token::from_bits(token.to_bits()), token);
         assert_eq!(format!("{:?}", Key::new(SelectorId(0xabc), token)), "Key(7v3@00000abc)");

@@ -62,6 +62,7 @@ fn place(index: u32) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slots::SlotKey;
 
     #[test]
     fn every_slot_has_a_place_of_its_own() {
@@ -81,7 +82,7 @@ mod tests {
     fn a_registration_lives_from_its_begin_to_its_end() {
         let liveness = Liveness::new();
         for index in [0, 63, 64, 10_000] {
-            let [old, new] = [1, 2].map(|version| Token::new(index, version));
+            let [old, new] = [1, 2].map(|version| Token::of(SlotKey::new(index, version)));
             assert!(!liveness.has(old));
             liveness.end(old);
             liveness.begin(old);

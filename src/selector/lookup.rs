@@ -5,13 +5,13 @@ use std::ops::Index;
 
 use super::Selector;
 use super::error;
-use super::key::{Key, SelectorKey};
+use super::key::{Key, SelectorKey, Token};
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 impl<S, D, B> Selector<S, D, B> {
     /// The registration that `key` names, if it is one of this selector.
     pub fn get(&self, key: Key) -> Option<&SelectorKey<S, D>> {
-        self.entries.get(key.token_in(self.id)?).map(|entry| &entry.key)
+        self.entries.get(key.token_in(self.id)?.slot()).map(|entry| &entry.key)
     }
 
     /// The data of the registration that `key` names, to change it.
@@ -19,7 +19,7 @@ impl<S, D, B> Selector<S, D, B> {
     /// There is no `&mut` to the source: who could swap it would leave the system watching a
     /// descriptor that nobody owns.
     pub fn data_mut(&mut self, key: Key) -> Option<&mut D> {
-        self.entries.get_mut(key.token_in(self.id)?).map(|entry| &mut entry.key.data)
+        self.entries.get_mut(key.token_in(self.id)?.slot()).map(|entry| &mut entry.key.data)
     }
 
     /// The key under which a descriptor is registered: Python's `get_key(fileobj)`.
@@ -38,14 +38,14 @@ impl<S, D, B> Selector<S, D, B> {
 
     /// All registrations, in no particular order: Python's `get_map()`.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &SelectorKey<S, D>)> {
-        self.entries.iter().map(|(token, entry)| (Key::new(self.id, token), &entry.key))
+        self.entries.iter().map(|(slot, entry)| (Key::new(self.id, Token::of(slot)), &entry.key))
     }
 
     /// Each registration with its descriptor, and whether it is armed: a oneshot that has fired is
     /// not.
     pub(crate) fn each_descriptor(&self, mut f: impl FnMut(Key, BorrowedFd<'_>, bool)) {
-        for (token, entry) in self.entries.iter() {
-            f(Key::new(self.id, token), entry.fd, entry.fired_in.is_none());
+        for (slot, entry) in self.entries.iter() {
+            f(Key::new(self.id, Token::of(slot)), entry.fd, entry.fired_in.is_none());
         }
     }
 

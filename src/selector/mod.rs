@@ -34,7 +34,6 @@ mod liveness;
 mod lookup;
 mod notifier;
 mod select;
-mod slots;
 mod until;
 pub(crate) mod world;
 
@@ -64,11 +63,11 @@ pub use until::Until;
 pub use crate::timers::{TimerKey, Timers};
 
 use crate::interest::Interest;
+use crate::slots::Slots;
 use crate::sys::{AsFd, AsRawFd, BorrowedFd, RawFd, borrowed};
 use error::Refusal;
 use key::SelectorId;
 use liveness::Liveness;
-use slots::Slots;
 
 /// The selector for this system: epoll on Linux, else the `polling` crate, unless the
 /// environment variable `SELKIE_BACKEND` names another; see [`BackendKind`].
@@ -250,11 +249,12 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             return Err(RegisterError::new(error, source, data));
         }
         let key = SelectorKey { source, interest, mode, data };
-        let token = self.entries.insert(Entry { key, fd, fired_in: None, position: usize::MAX });
+        let entry = Entry { key, fd, fired_in: None, position: usize::MAX };
+        let token = Token::of(self.entries.insert(entry));
         // SAFETY: `fd` is open while the entry is there, and that goes only with or after the
         // registration.
         if let Err(cause) = unsafe { self.backend.register(token, fd, interest, mode) }
-            && let Some(Entry { key, .. }) = self.entries.remove(token)
+            && let Some(Entry { key, .. }) = self.entries.remove(token.slot())
         {
             let error = Refusal::by_backend(number, self.backend.name(), cause);
             return Err(RegisterError::new(error, key.source, key.data));
@@ -300,7 +300,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
             result => result,
         };
         result?;
-        if let Some(entry) = self.entries.get_mut(token) {
+        if let Some(entry) = self.entries.get_mut(token.slot()) {
             entry.fired_in = None;
             entry.key.interest = interest;
             entry.key.mode = mode;
@@ -316,7 +316,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     /// Of kind `NotFound` for a key that is not registered here.
     pub fn unregister(&mut self, key: Key) -> io::Result<SelectorKey<S, D>> {
         let token = key.token_in(self.id).ok_or_else(|| error::not_registered(key))?;
-        let entry = self.entries.remove(token).ok_or_else(|| error::not_registered(key))?;
+        let entry = self.entries.remove(token.slot()).ok_or_else(|| error::not_registered(key))?;
         self.by_fd.remove(&entry.fd.as_raw_fd());
         self.liveness.end(token);
         // An error means that the descriptor was closed too early. The caller gets the source
@@ -347,7 +347,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
 
 impl<S, D, B> Selector<S, D, B> {
     fn entry(&self, key: Key) -> io::Result<(Token, &Entry<S, D>)> {
-        let entry = |token| Some((token, self.entries.get(token)?));
+        let entry = |token: Token| Some((token, self.entries.get(token.slot())?));
         key.token_in(self.id).and_then(entry).ok_or_else(|| error::not_registered(key))
     }
 }

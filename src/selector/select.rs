@@ -176,7 +176,7 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         let mut batch = Batch::new(ready.as_mut_slice());
         for index in 0..count {
             let (token, readiness) = batch.found(index);
-            let Some(entry) = self.entries.get_mut(token) else {
+            let Some(entry) = self.entries.get_mut(token.slot()) else {
                 delivered.orphans = true;
                 continue;
             };
@@ -196,10 +196,10 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
     fn register_all_anew(&mut self) -> io::Result<()> {
         self.backend.reset()?;
         self.kernel_set = KernelSet::Incomplete;
-        for (token, entry) in self.entries.iter().filter(|(_, entry)| entry.fired_in.is_none()) {
+        for (slot, entry) in self.entries.iter().filter(|(_, entry)| entry.fired_in.is_none()) {
             let SelectorKey { interest, mode, .. } = entry.key;
             // SAFETY: the entry is there, so its descriptor is open.
-            match unsafe { self.backend.register(token, entry.fd, interest, mode) } {
+            match unsafe { self.backend.register(Token::of(slot), entry.fd, interest, mode) } {
                 // Closed behind our back as well: silent from now on, as epoll has it.
                 Err(error)
                     if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {}

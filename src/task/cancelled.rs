@@ -9,15 +9,15 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
-use slotmap::DefaultKey;
 
 use super::node::Node;
+use crate::slots::SlotKey;
 
 /// The future of [`Cancel::cancelled`](super::Cancel::cancelled). Once ready it is ready for ever.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Cancelled {
     node: Arc<Node>,
-    slot: Option<DefaultKey>,
+    slot: Option<SlotKey>,
     has_ended: bool,
 }
 

@@ -7,9 +7,9 @@ use std::rc::Weak;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use slotmap::DefaultKey;
 
 use super::state::{End, Shared};
+use crate::slots::SlotKey;
 
 pin_project! {
     pub(super) struct Member<F, T> {
@@ -25,13 +25,13 @@ struct Place<T> {
     /// Weak: a task that is leaked must not keep the results of the others.
     group: Weak<Shared<T>>,
     /// `None`: the group was told of the end.
-    slot: Option<DefaultKey>,
+    slot: Option<SlotKey>,
     /// True while the task's future is polled, and from there on if it panicked.
     is_polling: bool,
 }
 
 impl<F, T> Member<F, T> {
-    pub(super) fn new(future: F, group: Weak<Shared<T>>, slot: DefaultKey) -> Self {
+    pub(super) fn new(future: F, group: Weak<Shared<T>>, slot: SlotKey) -> Self {
         let place = Place { group, slot: Some(slot), is_polling: false };
         Self { future: Some(future), place }
     }

@@ -7,8 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
 
-use slotmap::{DefaultKey, SlotMap};
-
+use crate::slots::{SlotKey, Slots};
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 pub(super) struct Node {
@@ -20,14 +19,14 @@ pub(super) struct Node {
 /// Those who are told when the token is cancelled.
 #[derive(Default)]
 struct Links {
-    waiters: SlotMap<DefaultKey, Waker>,
-    children: SlotMap<DefaultKey, Weak<Node>>,
+    waiters: Slots<Waker>,
+    children: Slots<Weak<Node>>,
 }
 
 struct Parent {
     node: Arc<Node>,
     /// This child's place among the parent's.
-    slot: DefaultKey,
+    slot: SlotKey,
 }
 
 impl Default for Node {
@@ -57,7 +56,9 @@ impl Node {
         let slot = links.children.insert(Weak::new());
         child.parent = Some(Parent { node: Arc::clone(self), slot });
         let child = Arc::new(child);
-        links.children[slot] = Arc::downgrade(&child);
+        if let Some(place) = links.children.get_mut(slot) {
+            *place = Arc::downgrade(&child);
+        }
         child
     }
 
@@ -74,8 +75,8 @@ impl Node {
             }
             let Links { waiters: waiting, children } = mem::take(&mut *links);
             drop(links);
-            waiters.extend(waiting.into_iter().map(|(_, waker)| waker));
-            nodes.extend(children.into_iter().filter_map(|(_, child)| child.upgrade()));
+            waiters.extend(waiting.into_values());
+            nodes.extend(children.into_values().filter_map(|child| child.upgrade()));
         }
         waiters
     }
@@ -92,14 +93,14 @@ impl Node {
     }
 
     /// True if the waiter in `slot` is there already, with a waker of the same task.
-    pub(super) fn has_waiter(&self, slot: Option<DefaultKey>, waker: &Waker) -> bool {
+    pub(super) fn has_waiter(&self, slot: Option<SlotKey>, waker: &Waker) -> bool {
         let links = self.lock();
         slot.and_then(|slot| links.waiters.get(slot)).is_some_and(|kept| kept.will_wake(waker))
     }
 
     /// Puts a waiter into its slot, or into a new one. Returns a waker that is not kept: the one
     /// that was there, or `waker` itself if the token is cancelled.
-    pub(super) fn put_waiter(&self, slot: &mut Option<DefaultKey>, waker: Waker) -> Option<Waker> {
+    pub(super) fn put_waiter(&self, slot: &mut Option<SlotKey>, waker: Waker) -> Option<Waker> {
         let mut links = self.lock();
         if self.is_cancelled() {
             return Some(waker);
@@ -113,7 +114,7 @@ impl Node {
         }
     }
 
-    pub(super) fn remove_waiter(&self, slot: DefaultKey) -> Option<Waker> {
+    pub(super) fn remove_waiter(&self, slot: SlotKey) -> Option<Waker> {
         self.lock().waiters.remove(slot)
     }
 }

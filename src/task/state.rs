@@ -5,11 +5,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use slotmap::{DefaultKey, SlotMap};
-
 use super::cancel::Cancel;
 use crate::executor::{Outcome, Task};
 use crate::panics::{catch, discard};
+use crate::slots::{SlotKey, Slots};
 
 /// What a group does when a task of it panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,7 +33,7 @@ pub(super) struct Shared<T> {
 
 pub(super) struct State<T> {
     /// The tasks that have not ended. `None`: is being spawned, or was cancelled by the group.
-    members: SlotMap<DefaultKey, Option<Task<()>>>,
+    members: Slots<Option<Task<()>>>,
     /// Of tasks that have ended, and were not asked for yet. Values of no size take no memory,
     /// so that a group whose tasks return `()` may run without anybody asking.
     values: VecDeque<T>,
@@ -72,7 +71,7 @@ pub(super) enum Result<T> {
 impl<T> State<T> {
     pub(super) fn new() -> Self {
         Self {
-            members: SlotMap::new(),
+            members: Slots::new(),
             values: VecDeque::new(),
             cancelled: 0,
             panicked: VecDeque::new(),
@@ -88,12 +87,12 @@ impl<T> State<T> {
     }
 
     /// A place for a task that is about to be spawned.
-    pub(super) fn reserve(&mut self) -> DefaultKey {
+    pub(super) fn reserve(&mut self) -> SlotKey {
         self.members.insert(None)
     }
 
     /// Puts a task into its place. Returns it if it has ended by now, or the group takes none.
-    pub(super) fn fill(&mut self, slot: DefaultKey, task: Task<()>) -> Option<Task<()>> {
+    pub(super) fn fill(&mut self, slot: SlotKey, task: Task<()>) -> Option<Task<()>> {
         match self.members.get_mut(slot) {
             Some(place) if !self.is_closed => {
                 *place = Some(task);
@@ -104,7 +103,7 @@ impl<T> State<T> {
     }
 
     /// Notes the end of a task. Returns its handle, if it is of no use any more.
-    fn end(&mut self, slot: DefaultKey, end: End<T>, on_panic: OnPanic) -> Option<Task<()>> {
+    fn end(&mut self, slot: SlotKey, end: End<T>, on_panic: OnPanic) -> Option<Task<()>> {
         let task = self.members.remove(slot).flatten();
         match end {
             End::Value(value) => {
@@ -161,7 +160,7 @@ impl<T> Shared<T> {
     }
 
     /// Notes the end of a task, and wakes who waits for that.
-    pub(super) fn end(&self, slot: DefaultKey, end: End<T>) {
+    pub(super) fn end(&self, slot: SlotKey, end: End<T>) {
         let is_panic = matches!(end, End::Panicked);
         let (unused, waiter) = {
             let mut state = self.state.borrow_mut();
