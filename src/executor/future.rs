@@ -58,6 +58,7 @@ fn schedule(runnable: Runnable) {
         if executor.is_running()
             && let Some(runnable) = elsewhere.take_if(|r| executor.serves(&r.metadata().shared))
         {
+            executor.reactor.probe.woken(runnable.metadata().id.0);
             executor.queues.borrow_mut().push(runnable);
         }
     });
@@ -84,6 +85,7 @@ impl Executor {
         F::Output: 'static,
     {
         let origin = self.shared.origin(Some(self.recently()), name);
+        self.reactor.probe.spawned(origin.id.0, origin.spawned_at, origin.name());
         let (runnable, task) = spawn(origin, future);
         match self.spawning.get() {
             Spawning::Queues | Spawning::QueuesToDrop => {}
@@ -119,12 +121,24 @@ pin_project! {
 
     impl<F> PinnedDrop for TaskFuture<F> {
         fn drop(this: Pin<&mut Self>) {
-            let mut future = this.project().future;
+            let this = this.project();
+            let (mut future, origin) = (this.future, *this.origin);
             if future.is_some() {
                 // Nobody awaits a task that is dropped; async-task would abort.
                 watch(|| future.set(None));
+                ended(origin);
             }
         }
+    }
+}
+
+/// Notes that a task's future is gone.
+#[inline]
+fn ended(origin: OriginRef) {
+    if cfg!(feature = "record") {
+        // SAFETY: called by the task's future.
+        let id = unsafe { origin.get() }.id;
+        current::with(|executor| executor.reactor.probe.ended(id.0));
     }
 }
 
@@ -138,6 +152,7 @@ impl<F: Future> Future for TaskFuture<F> {
             let polled = future.poll(cx);
             if polled.is_ready() {
                 this.future.set(None);
+                ended(*this.origin);
             } else if this.listed.is_none() {
                 let waker = cx.waker().clone();
                 *this.listed = current::get().map(|executor| executor.list(*this.origin, waker));
@@ -146,7 +161,10 @@ impl<F: Future> Future for TaskFuture<F> {
         });
         match polled {
             Ok(polled) => polled.map(Ended::with_value),
-            Err(payload) => Poll::Ready(Ended::panicked(payload)),
+            Err(payload) => {
+                current::with(|executor| executor.sights.has_panicked.set(true));
+                Poll::Ready(Ended::panicked(payload))
+            }
         }
     }
 }

@@ -13,6 +13,12 @@ impl TaskId {
     /// The future of a `block_on`.
     pub(crate) const ROOT: Self = Self(0);
 
+    /// The task of a recorded number.
+    #[cfg(feature = "record")]
+    pub(crate) fn of(number: u32) -> Self {
+        Self(number.into())
+    }
+
     /// The number.
     #[must_use]
     pub fn get(self) -> u64 {

@@ -166,6 +166,7 @@ impl Executor {
         let mut arrived = self.arrived.take();
         self.shared.inbox.take_into(&mut arrived);
         self.counters().remote.add(arrived.len());
+        self.note_arrived(&arrived);
         self.queues.borrow_mut().append(&mut arrived);
         give_back(&mut arrived);
         self.arrived.set(arrived);

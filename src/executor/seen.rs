@@ -80,16 +80,41 @@ impl Executor {
     pub(crate) fn watch_polled(&self, origin: &Origin) -> u64 {
         self.set_polled(origin);
         let began = self.reactor.probe.latest();
+        self.reactor.probe.poll_begins(origin.id.0);
         if let Some(running) = &self.shared.running {
             running.set(origin.id, origin.spawned_at, began);
         }
         began
     }
 
-    /// The poll that began at `began` is over: nobody is polled. Returns how long it took.
-    pub(crate) fn poll_has_ended(&self, began: u64) -> Duration {
+    /// True if a task has panicked since this was called last.
+    #[inline]
+    pub(crate) fn take_panicked(&self) -> bool {
+        self.sights.has_panicked.take()
+    }
+
+    /// A poll that began at `began` is over: nobody is polled. Returns how long it took.
+    pub(crate) fn poll_has_ended(&self, id: TaskId, began: u64) -> Duration {
         self.nobody_is_polled();
-        self.reactor.probe.poll_ends(began, self.reactor.now())
+        self.reactor.probe.poll_ends(id.0, began, self.reactor.now())
+    }
+
+    /// Notes what has come from other threads.
+    #[inline]
+    pub(super) fn note_arrived(&self, arrived: &[Runnable]) {
+        if cfg!(feature = "record") {
+            let origins = arrived.iter().map(|runnable| runnable.metadata());
+            origins.for_each(|origin| self.note_arrival(origin));
+        }
+    }
+
+    fn note_arrival(&self, origin: &Origin) {
+        let probe = &self.reactor.probe;
+        // Another thread has spawned it, and it has not waited yet.
+        if origin.spawned().is_none() {
+            probe.spawned(origin.id.0, origin.spawned_at, origin.name());
+        }
+        probe.arrived(origin.id.0);
     }
 
     /// How many tasks can go on.

@@ -12,6 +12,7 @@ use super::inbox::Inbox;
 use super::notes::Notes;
 use super::panic_log::PanicLog;
 use super::running::RunningCell;
+use crate::probe::TaskSpan;
 
 /// A task that can go on. It knows the executor that it belongs to.
 pub(crate) type Runnable = async_task::Runnable<Origin>;
@@ -72,10 +73,11 @@ pub(crate) struct Origin {
     more: Option<Arc<More>>,
 }
 
-/// What is kept of a task only if it has a name, or its runtime times polls. Shared, so that a poll
+/// What is kept of a task only if it has a name, its runtime times polls, or there is `tracing`. Shared, so that a poll
 /// that ends its task can be counted.
 pub(crate) struct More {
     pub(crate) name: Option<Name>,
+    pub(crate) span: TaskSpan,
     polls: AtomicU64,
     /// In nanoseconds.
     in_polls: AtomicU64,
@@ -98,8 +100,10 @@ impl More {
 const UNKNOWN: u64 = u64::MAX;
 
 #[cold]
-fn more(name: Option<Name>) -> Option<Arc<More>> {
-    Some(Arc::new(More { name, polls: AtomicU64::new(0), in_polls: AtomicU64::new(0) }))
+fn more(id: TaskId, at: &'static Location<'static>, name: Option<Name>) -> Option<Arc<More>> {
+    let span = TaskSpan::new(id.0, name.as_ref(), at);
+    let (polls, in_polls) = Default::default();
+    Some(Arc::new(More { name, span, polls, in_polls }))
 }
 
 impl Origin {
@@ -111,7 +115,8 @@ impl Origin {
         spawned: Option<u64>,
         name: Option<Name>,
     ) -> Self {
-        let more = if name.is_some() || shared.running.is_some() { more(name) } else { None };
+        let wanted = name.is_some() || shared.running.is_some() || cfg!(feature = "tracing");
+        let more = if wanted { more(id, spawned_at, name) } else { None };
         Self {
             shared,
             id,

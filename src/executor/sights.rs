@@ -14,6 +14,8 @@ pub(super) struct Sights {
     /// The latest time that was read for a new task, in nanoseconds, and the turn that it was in.
     pub(super) recent: Cell<(u64, u64)>,
     pub(super) counters: Counters,
+    /// A task has panicked since this was asked last.
+    pub(super) has_panicked: Cell<bool>,
 }
 
 /// The future of a `block_on`, as it is seen from outside.
@@ -35,6 +37,7 @@ impl Sights {
             root: RefCell::default(),
             recent: Cell::new((u64::MAX, 0)),
             counters: Counters::default(),
+            has_panicked: Cell::new(false),
         }
     }
 }

@@ -44,6 +44,8 @@ mod gather;
 mod keys;
 mod metrics;
 mod print;
+#[cfg(feature = "record")]
+mod recording;
 mod remote;
 mod tasks;
 mod wait;
@@ -53,6 +55,8 @@ pub use self::file::{File, FileKind};
 pub use self::gather::tasks;
 pub use self::keys::{KeyInfo, Keys};
 pub use self::metrics::{Metrics, Times, metrics};
+#[cfg(feature = "record")]
+pub use self::recording::{Actor, Entry, Recording, What, recording};
 pub use self::tasks::{TaskInfo, Tasks};
 pub use self::wait::{Wait, WaitFor};
 pub use self::waits_for::{WaitsFor, waits_for};

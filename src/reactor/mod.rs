@@ -44,7 +44,7 @@ use self::blocking::FoundBlocking;
 use self::source::SourceSelector;
 use self::waiter::wake_all;
 use crate::interest::Interest;
-use crate::probe::Probe;
+use crate::probe::{Notes, Probe};
 use crate::selector::world::World;
 use crate::selector::{Backend, Events, Key, Mode, Notifier, RegisterError};
 use crate::sys::{AsFd, AsRawFd, OwnedFd};
@@ -105,13 +105,13 @@ impl Reactor {
         world: Option<Rc<dyn World>>,
         event_capacity: Option<NonZeroUsize>,
         wants_alarm: bool,
-        is_timed: bool,
+        notes: Notes,
     ) -> io::Result<Self> {
         let has_edges = backend.supports(Mode::Edge);
         let reports_read_closed = backend.reports_read_closed();
         let mut selector = SourceSelector::with_backend(backend);
         let alarm = if wants_alarm { Some(Alarm::new(&mut selector)?) } else { None };
-        let probe = Probe::new(selector.now(), is_timed);
+        let probe = Probe::new(selector.now(), notes);
         Ok(Self {
             selector: RefCell::new(selector),
             events: RefCell::new(event_capacity.map_or_else(Events::new, Events::with_capacity)),

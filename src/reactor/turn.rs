@@ -30,7 +30,7 @@ impl Reactor {
         let mut due = self.due.take();
         self.probe.wait_begins(|| self.now());
         let events = self.collect_events(self.or_next_deadline(until), &mut due);
-        self.probe.wait_ends(|| self.now());
+        self.probe.wait_ends(|| self.now(), *events.as_ref().unwrap_or(&0));
         let timers = self.collect_timers(most_timers, &mut due);
         wake_all(&mut due);
         self.due.set(due);
@@ -58,6 +58,7 @@ impl Reactor {
         let mut selector = self.selector.borrow_mut();
         let events = &mut self.events.borrow_mut();
         let count = selector.count_each_until(events, until, |_, source, (), readiness| {
+            self.probe.event(source.state.fd(), readiness.bits());
             source.state.deliver(readiness, due);
         });
         count.map(|count| count - self.count_alarm())
@@ -69,6 +70,7 @@ impl Reactor {
         let mut selector = self.selector.borrow_mut();
         let events = &mut self.events.borrow_mut();
         let count = selector.count_each_until(events, until, |key, source, (), readiness| {
+            self.probe.event(source.state.fd(), readiness.bits());
             source.state.deliver(readiness, due);
             fired.push(key);
         });
@@ -91,9 +93,11 @@ impl Reactor {
             return 0;
         }
         let now = self.events.borrow().read_after().unwrap_or_else(|| self.now());
+        let earliest = if cfg!(feature = "record") { timers.next_deadline() } else { None };
         let before = due.len();
         due.extend(std::iter::from_fn(|| timers.pop_due(now)).take(most));
         let count = due.len() - before;
+        self.probe.timers(count, earliest, now);
         if count == most {
             let next = timers.next_deadline();
             self.has_due_timers.set(next.is_some_and(|deadline| deadline <= now));

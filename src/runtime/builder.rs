@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::slow_poll::{SlowPoll, TellsSlow};
 use crate::executor::Settings;
+use crate::probe::RECORDS;
 use crate::reactor::OPERATIONS_PER_POLL;
 use crate::selector::BackendKind;
 
@@ -49,9 +51,13 @@ pub struct Builder {
     pub(super) timer_fd: bool,
     pub(super) unobserved_panic: UnobservedPanic,
     pub(super) timing: bool,
+    pub(super) records: usize,
     pub(super) slow_poll: Option<TellsSlow>,
+    pub(super) after_panic: Option<AfterPanic>,
     pub(super) settings: Settings,
 }
+
+pub(super) type AfterPanic = Arc<dyn Fn() + Send + Sync>;
 
 /// How the back end is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +78,9 @@ impl Builder {
             timer_fd: false,
             unobserved_panic: UnobservedPanic::default(),
             timing: false,
+            records: RECORDS,
             slow_poll: None,
+            after_panic: None,
             settings: Settings::default(),
         }
     }
@@ -162,6 +170,22 @@ impl Builder {
     #[must_use]
     pub fn timing(mut self, wanted: bool) -> Self {
         self.timing = wanted;
+        self
+    }
+
+    /// How many records the flight recorder keeps, of 16 bytes each: the number is rounded up.
+    /// Usually 65536; of an echo, a message takes four of them.
+    #[cfg(feature = "record")]
+    #[must_use]
+    pub fn records(mut self, count: usize) -> Self {
+        self.records = count;
+        self
+    }
+
+    /// Calls `hook`, of this crate's making, after each poll that panicked.
+    #[cfg(feature = "record")]
+    pub(crate) fn after_panic(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_panic = Some(Arc::new(hook));
         self
     }
 

@@ -31,11 +31,12 @@ pub use self::slow_poll::SlowPoll;
 pub use self::turn::Turn;
 pub use self::yield_now::{ConsumeBudget, YieldNow, consume_budget, yield_now};
 
-use self::builder::Choice;
+use self::builder::{AfterPanic, Choice};
 use self::root::BlockOn;
 use self::slow_poll::TellsSlow;
 use crate::executor::current::{self, Entered, Running};
 use crate::executor::{Executor, Inbox, PanicLog, RunningCell, Shared, Task};
+use crate::probe::Notes;
 use crate::reactor::Reactor;
 use crate::selector::world::{self, World};
 use crate::selector::{Backend, BackendKind, Until};
@@ -64,6 +65,7 @@ pub struct Runtime {
     polls_per_turn: usize,
     operations_per_poll: i64,
     slow_poll: Option<TellsSlow>,
+    after_panic: Option<AfterPanic>,
     /// From the first time that it is asked for: it costs descriptors and system calls, which a
     /// runtime that nobody embeds can do without.
     descriptor: OnceCell<OwnedFd>,
@@ -124,7 +126,8 @@ impl Runtime {
     ) -> io::Result<Self> {
         let is_timed = builder.timing || builder.slow_poll.is_some();
         let (capacity, timer_fd) = (builder.event_capacity, builder.timer_fd);
-        let reactor = Reactor::new(backend, world, capacity, timer_fd, is_timed)?;
+        let notes = Notes { times: is_timed, records: builder.records };
+        let reactor = Reactor::new(backend, world, capacity, timer_fd, notes)?;
         let inbox = Inbox::new(reactor.notifier());
         let panics = PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume);
         let running = is_timed.then(|| RunningCell::new(reactor.probe.started()));
@@ -135,6 +138,7 @@ impl Runtime {
             polls_per_turn: builder.polls_per_turn as usize,
             operations_per_poll: builder.operations_per_poll.into(),
             slow_poll: builder.slow_poll,
+            after_panic: builder.after_panic,
             descriptor: OnceCell::new(),
         })
     }

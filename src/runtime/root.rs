@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::executor::{Executor, Origin, Rooted, Shown, current};
+use crate::executor::{Executor, Origin, Rooted, Shown, TaskId, current};
 use crate::sync::AtomicBool;
 
 /// What the loop sees of the future of a `block_on`, whatever its type.
@@ -92,7 +92,11 @@ impl Wake for Flag {
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_woken.swap(true, SeqCst) {
             let is_in_turn = current::with(|executor| {
-                executor.is_running() && executor.serves(&self.origin.shared)
+                let is_in_turn = executor.is_running() && executor.serves(&self.origin.shared);
+                if is_in_turn {
+                    executor.reactor.probe.woken(TaskId::ROOT.get());
+                }
+                is_in_turn
             });
             if is_in_turn != Some(true) {
                 self.origin.shared.inbox.rouse();

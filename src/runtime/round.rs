@@ -9,6 +9,7 @@ use super::Runtime;
 use super::root::Root;
 use super::turn::Turn;
 use super::watch::{Unwatched, Watch, Watched};
+use crate::probe;
 use crate::reactor::{Budget, Woken};
 use crate::selector::Until;
 
@@ -36,11 +37,11 @@ impl Runtime {
         inbox.wake_up();
         executor.accept_remote();
         let (polls, root_has_ended) = if reactor.probe.is_on() {
-            self.run_batch(&mut root, &Watched)
+            self.run_batch(&mut root, &Watched::new(self))
         } else {
             self.run_batch(&mut root, &Unwatched)
         };
-        reactor.probe.turn_ends();
+        reactor.probe.turn_ends(polls);
         let counters = executor.counters();
         counters.turns.add(1);
         counters.polls.add(polls);
@@ -52,6 +53,7 @@ impl Runtime {
         let Woken { events, timers } = woken?;
         counters.events.add(events);
         counters.timers.add(timers);
+        probe::tell_turn(events, timers, polls);
         alarm?;
         let more = executor.has_ready_tasks() || reactor.has_due_timers();
         Ok(Turn { events, timers, polls, more })
@@ -74,7 +76,7 @@ impl Runtime {
                 polls += 1;
                 let poll = watch.begin(executor, root.origin());
                 let (has_ended, its_cost) = charged(budget, given, || root.poll());
-                watch.end(self, poll);
+                watch.end(poll);
                 if has_ended {
                     return (polls, true);
                 }
@@ -88,7 +90,7 @@ impl Runtime {
                 polls += 1;
                 let poll = watch.begin(executor, runnable.metadata());
                 cost += charged(budget, given, || runnable.run()).1;
-                watch.end(self, poll);
+                watch.end(poll);
                 if cost >= most {
                     break;
                 }

@@ -1,12 +1,15 @@
 //! Layer 4: looks at each poll of a batch, if the runtime was asked to; else costs nothing.
 //! Invariant: a hook runs while nobody is polled and nothing is borrowed.
 
+use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
 
 use super::Runtime;
 use super::slow_poll::SlowPoll;
 use crate::executor::{Executor, More, Origin, TaskId};
+use crate::panics::{catch, discard};
+use crate::probe::Inside;
 
 /// What is done before and after each poll of a batch.
 pub(super) trait Watch {
@@ -14,7 +17,7 @@ pub(super) trait Watch {
     /// The task of this origin is about to be polled.
     fn begin(&self, executor: &Executor, origin: &Origin) -> Self::Poll;
     /// The poll is over, and perhaps the task.
-    fn end(&self, runtime: &Runtime, poll: Self::Poll);
+    fn end(&self, poll: Self::Poll);
 }
 
 /// Nobody looks.
@@ -29,12 +32,16 @@ impl Watch for Unwatched {
     }
 
     #[inline]
-    fn end(&self, _runtime: &Runtime, (): ()) {}
+    fn end(&self, (): ()) {}
 }
 
-/// Polls are timed. One reading of the clock for each: what is between two polls counts as the
-/// second one's.
-pub(super) struct Watched;
+/// Polls are timed, or recorded. One reading of the clock for each: what is between two polls counts
+/// as the second one's.
+pub(super) struct Watched<'r> {
+    runtime: &'r Runtime,
+    /// The poll that is under way, and when it began.
+    polled: Cell<Option<(TaskId, u64)>>,
+}
 
 /// A poll that is under way. The task's origin may be gone at its end.
 pub(super) struct Polled {
@@ -42,30 +49,66 @@ pub(super) struct Polled {
     spawned_at: &'static Location<'static>,
     more: Option<Arc<More>>,
     began: u64,
+    _inside: Option<Inside>,
 }
 
-impl Watch for Watched {
+impl<'r> Watched<'r> {
+    pub(super) fn new(runtime: &'r Runtime) -> Self {
+        Self { runtime, polled: Cell::new(None) }
+    }
+
+    fn tell_slow(&self, slow: &SlowPoll) {
+        if let Some(tells) = &self.runtime.slow_poll {
+            tells.tell(slow);
+        }
+    }
+}
+
+impl Watch for Watched<'_> {
     type Poll = Polled;
 
+    #[inline]
     fn begin(&self, executor: &Executor, origin: &Origin) -> Polled {
         let Origin { id, spawned_at, .. } = *origin;
         let began = executor.watch_polled(origin);
-        Polled { id, spawned_at, more: origin.more().cloned(), began }
+        self.polled.set(Some((id, began)));
+        let more = origin.more().cloned();
+        let inside = more.as_ref().map(|more| more.span.enter());
+        Polled { id, spawned_at, more, began, _inside: inside }
     }
 
-    fn end(&self, runtime: &Runtime, poll: Polled) {
-        let Polled { id, spawned_at, more, began } = poll;
-        let executor = &*runtime.executor;
-        let took = executor.poll_has_ended(began);
-        if let Some(more) = &more {
-            more.add_poll(took);
+    #[inline]
+    fn end(&self, poll: Polled) {
+        self.polled.set(None);
+        let Polled { id, spawned_at, more, began, _inside } = poll;
+        let executor = &*self.runtime.executor;
+        let took = executor.poll_has_ended(id, began);
+        if executor.take_panicked()
+            && let Some(hook) = &self.runtime.after_panic
+        {
+            hook();
         }
-        let Some(slow) = &runtime.slow_poll else { return };
-        if took < slow.limit {
-            return;
+        if executor.reactor.probe.is_timed() {
+            if let Some(more) = &more {
+                more.add_poll(took);
+            }
+            if self.runtime.slow_poll.as_ref().is_some_and(|slow| took >= slow.limit) {
+                let name = more.and_then(|more| more.name.clone());
+                self.tell_slow(&SlowPoll::new(executor, (id, name, spawned_at), took));
+            }
         }
-        let name = more.and_then(|more| more.name.clone());
-        let told = SlowPoll::new(executor, (id, name, spawned_at), took);
-        slow.tell(&told);
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        // The future of a `block_on` has panicked: a task's panic is caught.
+        if let Some((id, began)) = self.polled.take() {
+            self.runtime.executor.poll_has_ended(id, began);
+            if let Some(hook) = &self.runtime.after_panic {
+                // A second panic would abort the process.
+                catch(|| hook()).unwrap_or_else(discard);
+            }
+        }
     }
 }
