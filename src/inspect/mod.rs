@@ -25,6 +25,7 @@
 //! The table is had by [`tasks`] in a task, by [`Runtime::tasks`](crate::Runtime::tasks) between
 //! turns, and by [`Remote::tasks`](crate::Remote::tasks) on another thread.
 //!
+//! A program that has [`serve`] among its tasks is asked from outside, by a socket in the file system.
 //! What an explicit loop watches is told by [`Selector::keys`](crate::Selector::keys).
 //!
 //! # What it cannot see
@@ -47,6 +48,7 @@ mod print;
 #[cfg(feature = "record")]
 mod recording;
 mod remote;
+mod serve;
 mod tasks;
 mod wait;
 mod waits_for;
@@ -57,6 +59,7 @@ pub use self::keys::{KeyInfo, Keys};
 pub use self::metrics::{Metrics, Times, metrics};
 #[cfg(feature = "record")]
 pub use self::recording::{Actor, Entry, Recording, What, recording};
+pub use self::serve::{listen, serve};
 pub use self::tasks::{TaskInfo, Tasks};
 pub use self::wait::{Wait, WaitFor};
 pub use self::waits_for::{WaitsFor, waits_for};

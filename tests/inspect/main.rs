@@ -12,5 +12,6 @@ mod keys;
 mod metrics;
 mod names;
 mod remote;
+mod serve;
 mod times;
 mod waits;

@@ -2,6 +2,9 @@
 //! `tracing`.
 
 mod paper;
+#[path = "../../../../tests/util/process.rs"]
+mod process;
+mod ps;
 mod recording;
 mod refused;
 mod trace;
