@@ -138,7 +138,11 @@ async fn talk(client: &mut Async<UnixStream>) -> io::Result<()> {
         let count = poll_fn(|cx| Pin::new(&mut *client).poll_write(cx, rest)).await?;
         rest = &rest[count..];
     }
-    poll_fn(|cx| Pin::new(&mut *client).poll_close(cx)).await
+    poll_fn(|cx| Pin::new(&mut *client).poll_close(cx)).await?;
+    // A socket that is closed with something to read takes the answer from its peer.
+    let mut rest = [0; 1024];
+    while poll_fn(|cx| Pin::new(&mut *client).poll_read(cx, &mut rest)).await? > 0 {}
+    Ok(())
 }
 
 /// What comes until a new line, the end, or as much as a question may have.
