@@ -14,7 +14,7 @@ use crate::host::{Ended, Host, Seconds, Status};
 use crate::link::Link;
 use crate::rng::{Rng, mix, nanos};
 use crate::shared::Flags;
-use crate::socket::Inode;
+use crate::socket::{Handed, Inode};
 use crate::tcp::{Connection, Listener, Outcome, Side};
 use crate::trace::{Act, Trace};
 use crate::udp::Datagrams;
@@ -57,6 +57,12 @@ pub(crate) enum Event {
         parked_at: u64,
     },
     Datagram(Box<crate::udp::Datagram>),
+    /// A sender learns that nobody hears what it has sent.
+    Unheard {
+        host: Index,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
     Change(Change),
 }
 
@@ -112,7 +118,7 @@ pub(crate) struct Failure(pub(crate) String);
 /// What a descriptor of a program is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
-    Stream { connection: u64, side: Side, local: SocketAddr },
+    Stream { connection: u64, side: Side, local: SocketAddr, handed: Handed },
     Listener(u64),
     Udp(u64),
 }
@@ -134,6 +140,8 @@ pub(crate) struct State {
     pub(crate) listeners: BTreeMap<u64, Listener>,
     pub(crate) datagrams: Datagrams,
     pub(crate) known: HashMap<Inode, (Index, Known)>,
+    /// How many are known when those are looked for that the programs have closed.
+    next_sweep: usize,
     pub(crate) tcp_timeout: u64,
     pub(crate) trace: Trace,
     pub(crate) failure: Option<Failure>,
@@ -178,6 +186,7 @@ impl State {
             listeners: BTreeMap::new(),
             datagrams: Datagrams::default(),
             known: HashMap::new(),
+            next_sweep: FIRST_SWEEP,
             tcp_timeout: nanos(TCP_TIMEOUT),
             trace: Trace::default(),
             failure: None,
@@ -249,6 +258,7 @@ impl State {
                 self.gives_up(connection, from, parked_at);
             }
             Event::Datagram(datagram) => self.datagram_arrives(*datagram),
+            Event::Unheard { host, from, to } => self.unheard(host, from, to),
             Event::Change(change) => return self.change(change),
         }
         None
@@ -348,6 +358,18 @@ impl State {
         self.by_ip.get(&ip).copied()
     }
 
+    /// Remembers what a descriptor is, for as long as a program has it.
+    pub(crate) fn know(&mut self, host: Index, inode: Inode, known: Known) {
+        if self.known.len() >= self.next_sweep {
+            self.known.retain(|_, (_, known)| match known {
+                Known::Stream { handed, .. } => handed.is_open(),
+                Known::Listener(_) | Known::Udp(_) => true,
+            });
+            self.next_sweep = FIRST_SWEEP + 2 * self.known.len();
+        }
+        self.known.insert(inode, (host, known));
+    }
+
     pub(crate) fn record<const N: usize>(
         &mut self,
         host: Index,
@@ -363,6 +385,8 @@ impl State {
 /// A host that is woken goes on within this time, by the seed: 50 µs, as on a machine that has
 /// other things to do.
 const WAKE_UP: u64 = 50_000;
+
+const FIRST_SWEEP: usize = 256;
 
 /// A number for an address, as a key.
 pub(crate) fn number_of(address: SocketAddr) -> u64 {

@@ -114,13 +114,7 @@ impl State {
     ) -> Option<R> {
         let mut connection = self.connections.remove(&id)?;
         let result = f(self, &mut connection);
-        if connection.is_over() {
-            for side in Side::BOTH {
-                if let Some(handed) = connection.end(side).handed {
-                    self.known.remove(&handed.inode);
-                }
-            }
-        } else {
+        if !connection.is_over() {
             self.connections.insert(id, connection);
         }
         Some(result)
@@ -159,8 +153,8 @@ impl State {
         ];
         let connection = Connection { id, phase: Phase::Connecting, ends };
         self.connections.insert(id, Box::new(connection));
-        let known = Known::Stream { connection: id, side: Side::Client, local };
-        self.known.insert(handed.inode, (client, known));
+        let known = Known::Stream { connection: id, side: Side::Client, local, handed };
+        self.know(client, handed.inode, known);
         self.record(client, Act::Connects, [id, number_of(target)], || {
             format!("#{id} to {target}")
         });
@@ -212,8 +206,9 @@ impl State {
             socket::set_send_buffer(outer.as_fd(), Room::Least).ok()?;
         }
         let handed = Handed { fd: outer.as_raw_fd(), inode };
-        let known = Known::Stream { connection: connection.id, side: Side::Server, local: target };
-        self.known.insert(inode, (server, known));
+        let (id_of_connection, side) = (connection.id, Side::Server);
+        let known = Known::Stream { connection: id_of_connection, side, local: target, handed };
+        self.know(server, inode, known);
         let end = connection.end(Side::Server);
         end.handed = Some(handed);
         end.inner = Some(inner);
@@ -336,7 +331,7 @@ impl State {
         let queue = VecDeque::new();
         let backlog = backlog as usize;
         self.listeners.insert(id, Listener { host, address, backlog, queue, bell, handed });
-        self.known.insert(handed.inode, (host, Known::Listener(id)));
+        self.know(host, handed.inode, Known::Listener(id));
         self.record(host, Act::Listens, [number_of(address)], || address.to_string());
         Ok(TcpListener::from(listener))
     }

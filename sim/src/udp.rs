@@ -33,6 +33,18 @@ struct Bound {
     bell: Bell,
     handed: Handed,
     rng: Rng,
+    /// What the next call is told.
+    error: Option<Errno>,
+}
+
+impl Bound {
+    fn take_error(&mut self) -> Result<(), Errno> {
+        let Some(error) = self.error.take() else { return Ok(()) };
+        if self.queue.is_empty() {
+            self.bell.silence();
+        }
+        Err(error)
+    }
 }
 
 #[derive(Default)]
@@ -87,9 +99,9 @@ impl State {
         let key = mix(number_of((self.hosts[host].ip, address.port()).into()), count);
         let rng = Rng::keyed(self.seed, &[20, key]);
         let queue = VecDeque::new();
-        let bound = Bound { host, address, queue, queued: 0, bell, handed, rng };
+        let bound = Bound { host, address, queue, queued: 0, bell, handed, rng, error: None };
         self.datagrams.bound.insert(id, bound);
-        self.known.insert(handed.inode, (host, Known::Udp(id)));
+        self.know(host, handed.inode, Known::Udp(id));
         self.record(host, Act::Listens, [number_of(address)], || format!("udp {address}"));
         Ok(UdpSocket::from(socket))
     }
@@ -108,7 +120,8 @@ impl State {
             Some(target) => target,
             None => peer_of(socket)?,
         };
-        let bound = self.datagrams.bound.get(&id).ok_or(Errno::BADF)?;
+        let bound = self.datagrams.bound.get_mut(&id).ok_or(Errno::BADF)?;
+        bound.take_error()?;
         let (from_host, mut from) = (bound.host, bound.address);
         let mut rng = bound.rng.clone();
         let to_host = self.host_at(from_host, to.ip()).ok_or_else(|| no_such_host(to))?;
@@ -145,7 +158,12 @@ impl State {
         let ip = self.hosts[to_host].ip;
         let mut all = self.datagrams.bound.values_mut();
         let receiver = all.find(|bound| bound.host == to_host && answers_to(bound.address, to, ip));
-        let Some(receiver) = receiver else { return };
+        let Some(receiver) = receiver else {
+            // As ICMP tells, on the same way back.
+            let mut rng = Rng::keyed(self.seed, &[21, number_of(from), self.now]);
+            let at = self.arrival(to_host, from_host, 0, &mut rng);
+            return self.at(at, Event::Unheard { host: from_host, from, to });
+        };
         if receiver.queued + bytes.len() > QUEUE {
             return;
         }
@@ -162,6 +180,20 @@ impl State {
         self.touch(to_host);
     }
 
+    /// Only a socket that is connected is told that nobody hears it.
+    pub(crate) fn unheard(&mut self, host: Index, from: SocketAddr, to: SocketAddr) {
+        let ip = self.hosts[host].ip;
+        let mut all = self.datagrams.bound.values_mut();
+        let sender = all.find(|bound| bound.host == host && answers_to(bound.address, from, ip));
+        if let Some(sender) = sender
+            && sender.handed.with(peer_of).is_some_and(|peer| peer.is_ok_and(|peer| peer == to))
+        {
+            sender.error = Some(Errno::CONNREFUSED);
+            sender.bell.ring();
+            self.touch(host);
+        }
+    }
+
     pub(crate) fn receive_datagram(
         &mut self,
         id: u64,
@@ -169,6 +201,7 @@ impl State {
         taking: Taking,
     ) -> io::Result<(usize, SocketAddr)> {
         let bound = self.datagrams.bound.get_mut(&id).ok_or(Errno::BADF)?;
+        bound.take_error()?;
         let (from, bytes) = bound.queue.front().ok_or(Errno::AGAIN)?;
         let (from, len) = (*from, bytes.len().min(buf.len()));
         buf[..len].copy_from_slice(&bytes[..len]);
