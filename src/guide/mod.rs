@@ -1,7 +1,8 @@
 //! Pages that tell how things go together.
 //!
 //! To learn: [`steps`], then [`skins`]. To use it in a loop that you have: [`loops`], and the contract
-//! behind that, [`embedding`]. To look up: [`shutdown`], [`time`], [`libraries`], [`coming_from`],
+//! behind that, [`embedding`]. To look inside, when a program [hangs](dead_lock), [stands still](blocked) or
+//! has [late timers](starved). To look up: [`shutdown`], [`time`], [`libraries`], [`coming_from`],
 //! [`not_guaranteed`]. To change it: [`house`].
 
 #[doc = include_str!("steps.md")]
@@ -20,6 +21,17 @@ pub mod embedding {}
 #[cfg_attr(not(doctest), doc = include_str!("loops.md"))]
 #[cfg_attr(not(doctest), doc = include_str!("loops_figures.md"))]
 pub mod loops {}
+
+// The programs of these three, and what they print, are tested in examples/apps.
+#[cfg_attr(not(doctest), doc = include_str!("dead_lock.md"))]
+pub mod dead_lock {}
+
+#[cfg_attr(not(doctest), doc = concat!("[picture]: ", include_str!("blocked.uri")))]
+#[cfg_attr(not(doctest), doc = include_str!("blocked.md"))]
+pub mod blocked {}
+
+#[cfg_attr(not(doctest), doc = include_str!("starved.md"))]
+pub mod starved {}
 
 #[doc = concat!("[shutdown]: ", include_str!("shutdown.uri"))]
 #[doc = include_str!("shutdown.md")]

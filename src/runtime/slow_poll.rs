@@ -57,7 +57,9 @@ impl fmt::Display for SlowPoll {
         }
         let place = format_args!("{}:{}", spawned_at.file(), spawned_at.line());
         write!(f, "of {place} was polled for {took:.1?}; kept waiting: ")?;
-        write!(f, "{ready_tasks} ready tasks, {ready_sources} ready sources")?;
+        let [task_s, source_s] =
+            [ready_tasks, ready_sources].map(|n| if *n == 1 { "" } else { "s" });
+        write!(f, "{ready_tasks} ready task{task_s}, {ready_sources} ready source{source_s}")?;
         match overdue {
             Some(late) => write!(f, ", and a timer that is {late:.1?} late"),
             None => Ok(()),

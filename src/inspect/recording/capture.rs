@@ -89,7 +89,7 @@ impl Recording {
     }
 
     /// What has happened, the oldest first. Times never fall.
-    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + use<> {
         entries(&self.records).into_iter()
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::super::wait::Short;
 use crate::interest::Readiness;
 use crate::probe::{Kind, LOOP, OUTSIDE, Record, unpack_duration};
 use crate::task::TaskId;
@@ -145,6 +146,54 @@ pub(super) fn entries(records: &[Record]) -> Vec<Entry> {
     }
     entries.reverse();
     entries
+}
+
+/// As `  3.21 ms  #2 is woken by #1`, in columns.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>8}  {}", Short(self.time).to_string(), self.what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Wait { took, events } => {
+                write!(f, "the loop has waited for {}: {}", Short(took), Count(events, "event"))
+            }
+            Self::Turn { took, polls } => {
+                write!(f, "a turn took {}: {}", Short(took), Count(polls, "poll"))
+            }
+            Self::Event { fd, readiness } => write!(f, "fd {fd}: {}", Bits(readiness)),
+            Self::Timers { count, late } => {
+                write!(f, "{} due, the first one {} late", Count(count, "timer"), Short(late))
+            }
+            Self::Wake { task, by } => write!(f, "{task} was woken by {by}"),
+            Self::Poll { task, took } => write!(f, "{task} was polled for {}", Short(took)),
+            Self::Spawn { task, by } => write!(f, "{task} was spawned by {by}"),
+            Self::End { task } => write!(f, "{task} ended"),
+            Self::Arrival { task } => write!(f, "{task} came from outside"),
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(id) => id.fmt(f),
+            Self::Loop => f.write_str("the loop"),
+            Self::Outside => f.write_str("other code"),
+        }
+    }
+}
+
+/// As `1 event`, or `2 events`.
+struct Count(u32, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
 }
 
 /// The names of the bits, as `READ | READ_CLOSED`.

@@ -1,7 +1,9 @@
 //! What is seen inside a runtime with the optional features of `inspect`: the flight recorder and
 //! `tracing`.
 
+mod guide;
 mod paper;
+mod picture;
 #[path = "../../../../tests/util/process.rs"]
 mod process;
 mod ps;
