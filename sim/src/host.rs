@@ -75,6 +75,8 @@ pub(crate) struct HostShared {
     pub(crate) is_ending: AtomicBool,
     pub(crate) notified: AtomicBool,
     pub(crate) clock: Mutex<HostClock>,
+    /// Random bytes, for its programs.
+    pub(crate) random: Mutex<Rng>,
 }
 
 /// A host's clock, against the simulation's.
@@ -133,6 +135,7 @@ impl Host {
                 is_ending: AtomicBool::new(false),
                 notified: AtomicBool::new(false),
                 clock: Mutex::default(),
+                random: Mutex::new(rng(4)),
             }),
             thread: None,
             status: Status::Down,

@@ -20,6 +20,8 @@ mod by_hand;
 mod check;
 mod fault;
 mod host;
+#[doc(hidden)]
+pub mod interposed;
 mod link;
 mod marks;
 mod place;

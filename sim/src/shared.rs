@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::baton::Seat;
 use crate::host::HostShared;
+use crate::interposed::instant_and_clock;
 use crate::marks;
 use crate::rng::nanos;
 use crate::state::{Index, Next, State};
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Where virtual time begins on the clock of the process.
     base: Instant,
+    /// And on the clock of the system.
+    pub(crate) clock_at_start: Duration,
     pub(crate) driver: Seat,
     pub(crate) flags: Arc<Flags>,
     /// The check that this is a run of.
@@ -66,9 +69,11 @@ pub(crate) fn takes_part() {
 impl Shared {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
         let flags = Arc::new(Flags::default());
+        let (base, clock_at_start) = instant_and_clock();
         Arc::new(Self {
             state: Mutex::new(State::new(seed, Arc::clone(&flags))),
-            base: Instant::now(),
+            base,
+            clock_at_start,
             driver: Seat::default(),
             flags,
             check: marks::current(),

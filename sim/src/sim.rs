@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -16,6 +17,7 @@ use selkie::world::install;
 use crate::backend::Ending;
 use crate::fault::{Change, Fault, LeftIn};
 use crate::host::{Ended, Host as HostState, HostShared, Main, Seconds, Status};
+use crate::interposed::set_host;
 use crate::link::Link;
 use crate::marks;
 use crate::place::{HostResult, Place, given};
@@ -455,9 +457,11 @@ fn run_on_thread(shared: &Arc<Shared>, index: Index, own: &Arc<HostShared>, main
     let result = if is_ending() {
         Err(Box::new(Ending) as _)
     } else {
+        set_host(Some(Rc::clone(&world)));
         let _installed = install(world);
         catch_unwind(AssertUnwindSafe(|| main()))
     };
+    set_host(None);
     let mut state = shared.lock();
     let how = match result {
         _ if is_ending() => state.hosts[index].ending.take().unwrap_or(Ended::Killed),

@@ -15,6 +15,7 @@ use selkie::world::{World, install};
 use selkie::{Builder, Runtime, Task, Turn};
 
 use crate::host::{Ended, Main};
+use crate::interposed::set_host;
 use crate::place::{HostResult, Place};
 use crate::sim::{Host, Sim, text_of};
 use crate::state::Index;
@@ -69,6 +70,7 @@ impl Sim {
         let world = HostWorld::new(Arc::clone(&self.shared), index, own, Form::Stepped);
         let _installed = install(Rc::clone(&world) as Rc<dyn World>);
         let Some(stepped) = self.stepped.get_mut(&index) else { return };
+        let former = set_host(Some(Rc::clone(&world)));
         let ended = if world.own.is_ending.load(Ordering::Acquire) {
             let ending = self.shared.lock().hosts[index].ending.take();
             Some(ending.unwrap_or(Ended::Killed))
@@ -97,6 +99,7 @@ impl Sim {
             drop(stepped.running.take());
             self.shared.lock().host_ended(index, how);
         }
+        set_host(former);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::host::HostShared;
 use crate::shared::Shared;
 use crate::socket::{Inode, foreign};
 use crate::state::{Index, Known, State};
-use crate::tcp::{Outcome, Phase};
+use crate::tcp::{Outcome, Phase, Side};
 
 /// The world of one host.
 #[derive(Clone)]
@@ -115,7 +115,10 @@ impl World for HostWorld {
             Known::Stream { connection, side, .. } => {
                 let connection = state.connections.get(&connection);
                 Some(match connection {
-                    Some(c) if c.phase == Phase::Ended(Outcome::Connected) => {
+                    // Who has accepted is connected, though the client may not know it yet.
+                    Some(c)
+                        if side == Side::Server || c.phase == Phase::Ended(Outcome::Connected) =>
+                    {
                         Ok(c.address(side.other()))
                     }
                     _ => Err(Errno::NOTCONN.into()),

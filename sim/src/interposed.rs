@@ -1,0 +1,248 @@
+//! What the functions of `interpose!` do: answer for a host, or ask the system.
+//! Invariant: nothing here calls one of these functions by its C name.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_uint, c_void};
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use libc::{sockaddr, socklen_t, timespec};
+use rustix::time::ClockId;
+use selkie::world::World;
+use socket2::SockAddr;
+
+use crate::world::HostWorld;
+
+/// Has the test's program ask the simulation, on its hosts, where the standard library would ask the
+/// system: for the time (`Instant::now`, `SystemTime::now`), for random bytes (the order of a
+/// `HashMap`), and for the addresses of streams (`TcpStream::local_addr`, `peer_addr`).
+///
+/// Write it once, at the root of a test or of a program. It defines C functions of these names, which
+/// take the place of libc's in the whole program: `clock_gettime`, `getrandom`, `getsockname`,
+/// `getpeername`. Outside of hosts they ask the system, as before.
+///
+/// The calendar's time on a host begins with the year 2026.
+#[macro_export]
+macro_rules! interpose {
+    () => {
+        #[allow(unsafe_code)]
+        mod selkie_sim_interposed {
+            use $crate::interposed as sim;
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn clock_gettime(
+                clock: ::std::ffi::c_int,
+                time: *mut sim::Timespec,
+            ) -> ::std::ffi::c_int {
+                // SAFETY: the caller's promise is that of clock_gettime(2).
+                unsafe { sim::clock_gettime(clock, time) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn getrandom(
+                buf: *mut ::std::ffi::c_void,
+                len: usize,
+                flags: ::std::ffi::c_uint,
+            ) -> isize {
+                // SAFETY: the caller's promise is that of getrandom(2).
+                unsafe { sim::getrandom(buf, len, flags) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn getsockname(
+                fd: ::std::ffi::c_int,
+                address: *mut sim::Address,
+                len: *mut sim::Length,
+            ) -> ::std::ffi::c_int {
+                // SAFETY: the caller's promise is that of getsockname(2).
+                unsafe { sim::getsockname(fd, address, len) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn getpeername(
+                fd: ::std::ffi::c_int,
+                address: *mut sim::Address,
+                len: *mut sim::Length,
+            ) -> ::std::ffi::c_int {
+                // SAFETY: the caller's promise is that of getpeername(2).
+                unsafe { sim::getpeername(fd, address, len) }
+            }
+        }
+    };
+}
+
+pub type Timespec = timespec;
+pub type Address = sockaddr;
+pub type Length = socklen_t;
+
+/// The first second of 2026, counted from 1970.
+const CALENDAR: Duration = Duration::from_secs(1_767_225_600);
+
+thread_local! {
+    /// The host that runs on this thread.
+    static HOST: RefCell<Option<Rc<HostWorld>>> = const { RefCell::new(None) };
+    /// What the clock shows, whatever the system's does.
+    static FIXED: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Says which host runs on this thread, and returns the former one.
+pub(crate) fn set_host(host: Option<Rc<HostWorld>>) -> Option<Rc<HostWorld>> {
+    HOST.replace(host)
+}
+
+/// Calls `f` with the host that runs here; `None` if there is none, or this thread is ending.
+fn with_host<R>(f: impl FnOnce(&HostWorld) -> R) -> Option<R> {
+    let in_host =
+        |host: &RefCell<Option<Rc<HostWorld>>>| Some(f(host.try_borrow().ok()?.as_ref()?));
+    HOST.try_with(in_host).ok().flatten()
+}
+
+/// An instant, and what clock_gettime(2) says in it.
+pub(crate) fn instant_and_clock() -> (Instant, Duration) {
+    let clock = duration(rustix::time::clock_gettime(ClockId::Monotonic));
+    FIXED.set(Some(clock));
+    // If nothing is interposed, a few nanoseconds later.
+    let instant = Instant::now();
+    FIXED.set(None);
+    (instant, clock)
+}
+
+fn duration(time: rustix::time::Timespec) -> Duration {
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// As clock_gettime(2).
+///
+/// # Safety
+/// As for that: `time` is writable.
+pub unsafe fn clock_gettime(clock: c_int, time: *mut timespec) -> c_int {
+    let Some(shown) = virtual_time(clock) else {
+        // SAFETY: the caller's promise.
+        return unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) } as c_int;
+    };
+    let shown = timespec { tv_sec: shown.as_secs() as _, tv_nsec: shown.subsec_nanos() as _ };
+    // SAFETY: the caller promises that `time` is writable.
+    unsafe { time.write(shown) };
+    0
+}
+
+/// What a clock shows here. `None`: ask the system.
+fn virtual_time(clock: c_int) -> Option<Duration> {
+    let is_calendar = matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE);
+    let counts = [
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_MONOTONIC_RAW,
+        libc::CLOCK_MONOTONIC_COARSE,
+        libc::CLOCK_BOOTTIME,
+    ];
+    if !is_calendar && !counts.contains(&clock) {
+        return None;
+    }
+    if let Some(fixed) = FIXED.try_with(Cell::get).ok().flatten() {
+        return Some(fixed);
+    }
+    let of_host = with_host(|host| {
+        let start = if is_calendar { CALENDAR } else { host.shared.clock_at_start };
+        let now = host.shared.flags.clock.load(Ordering::Acquire);
+        start + Duration::from_nanos(host.own.clock().show(now))
+    });
+    // Without a system call, where the kernel has one for that.
+    of_host.or_else(|| match clock {
+        libc::CLOCK_MONOTONIC => Some(duration(rustix::time::clock_gettime(ClockId::Monotonic))),
+        libc::CLOCK_REALTIME => Some(duration(rustix::time::clock_gettime(ClockId::Realtime))),
+        _ => None,
+    })
+}
+
+/// As getrandom(2).
+///
+/// # Safety
+/// As for that: `buf` has `len` writable bytes.
+pub unsafe fn getrandom(buf: *mut c_void, len: usize, flags: c_uint) -> isize {
+    let random = with_host(|host| {
+        let mut random = host.own.random.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the caller promises that `buf` has `len` writable bytes; as bytes they need no
+        // alignment, and nobody else has them meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(buf.cast::<u8>(), len) };
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&random.next_u64().to_ne_bytes()[..chunk.len()]);
+        }
+        len as isize
+    });
+    // SAFETY: the caller's promise.
+    random
+        .unwrap_or_else(|| unsafe { libc::syscall(libc::SYS_getrandom, buf, len, flags) } as isize)
+}
+
+/// As getsockname(2).
+///
+/// # Safety
+/// As for that: `address` has as many writable bytes as `len` says, which is writable, too.
+pub unsafe fn getsockname(fd: c_int, address: *mut sockaddr, len: *mut socklen_t) -> c_int {
+    let known = with_host(|host| host.local_addr(borrowed(fd)?)).flatten();
+    match known {
+        // SAFETY: the caller's promise.
+        Some(known) => unsafe { tell(known, address, len) },
+        // SAFETY: the caller's promise.
+        None => unsafe { libc::syscall(libc::SYS_getsockname, fd, address, len) as c_int },
+    }
+}
+
+/// As getpeername(2).
+///
+/// # Safety
+/// As for [`getsockname`].
+pub unsafe fn getpeername(fd: c_int, address: *mut sockaddr, len: *mut socklen_t) -> c_int {
+    let known = with_host(|host| host.peer_addr(borrowed(fd)?)).flatten();
+    match known {
+        // SAFETY: the caller's promise.
+        Some(known) => unsafe { tell(known, address, len) },
+        // SAFETY: the caller's promise.
+        None => unsafe { libc::syscall(libc::SYS_getpeername, fd, address, len) as c_int },
+    }
+}
+
+fn borrowed<'f>(fd: c_int) -> Option<BorrowedFd<'f>> {
+    // SAFETY: `borrow_raw` needs an open descriptor, and not -1. If it is not open, all that is done
+    // with it is fstat(2), which says so.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Tells an address, or an error, in C's way.
+///
+/// # Safety
+/// As for [`getsockname`].
+unsafe fn tell(
+    known: std::io::Result<SocketAddr>,
+    address: *mut sockaddr,
+    len: *mut socklen_t,
+) -> c_int {
+    let known = match known {
+        Ok(known) => SockAddr::from(known),
+        Err(error) => {
+            set_errno(error.raw_os_error().unwrap_or(libc::EINVAL));
+            return -1;
+        }
+    };
+    // SAFETY: the caller promises that `len` is readable and writable.
+    let room = unsafe { len.read() };
+    let bytes = known.len().min(room) as usize;
+    // SAFETY: `known` has so many bytes, and the caller promises that `address` has as many; they are
+    // not the same ones.
+    unsafe { std::ptr::copy_nonoverlapping(known.as_ptr().cast::<u8>(), address.cast(), bytes) };
+    // SAFETY: as for the read.
+    unsafe { len.write(known.len()) };
+    0
+}
+
+fn set_errno(number: c_int) {
+    // SAFETY: it is the address of this thread's `errno`, for as long as the thread lives.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    unsafe { errno.write(number) };
+}
