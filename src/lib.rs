@@ -9,6 +9,9 @@
 //! [coming_from]: crate::guide::coming_from
 //! [not_guaranteed]: crate::guide::not_guaranteed
 //! [house]: crate::guide::house
+//! [dead_lock]: crate::guide::dead_lock
+//! [blocked]: crate::guide::blocked
+//! [starved]: crate::guide::starved
 #![doc = include_str!("../README.md")]
 
 #[cfg(windows)]
