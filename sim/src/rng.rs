@@ -14,12 +14,14 @@ pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
 
 /// The hash of some bytes.
 pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut chunks = bytes.chunks_exact(8);
     let mut hash = mix(0, bytes.len() as u64);
-    for chunk in &mut chunks {
-        hash = mix(hash, chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+    let (words, rest) = bytes.as_chunks();
+    for word in words {
+        hash = mix(hash, u64::from_le_bytes(*word));
     }
-    mix(hash, chunks.remainder().iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    mix(hash, u64::from_le_bytes(last))
 }
 
 /// A stream of random numbers (SplitMix64): the same for the same key.
