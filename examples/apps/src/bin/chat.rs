@@ -105,7 +105,7 @@ async fn converse(room: Rc<Room>, stream: Async<TcpStream>, peer: SocketAddr) {
     room.say(peer, &ended.map_or_else(|error| format!("is gone: {error}"), |()| "leaves".into()));
 }
 
-async fn serve(address: SocketAddr) -> io::Result<()> {
+pub async fn serve(address: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(address)?;
     let address = listener.local_addr()?;

@@ -66,7 +66,7 @@ async fn converse(stream: Async<TcpStream>, peer: SocketAddr, count: Rc<Cell<u64
     }
 }
 
-async fn serve(address: SocketAddr) -> io::Result<()> {
+pub async fn serve(address: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(address)?;
     let address = listener.local_addr()?;

@@ -41,7 +41,7 @@ async fn serve(client: Async<TcpStream>, peer: SocketAddr, target: SocketAddr) {
     }
 }
 
-async fn run(listen: SocketAddr, target: SocketAddr) -> io::Result<()> {
+pub async fn run(listen: SocketAddr, target: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let listener = Async::<TcpListener>::bind(listen)?;
     let address = listener.local_addr()?;
