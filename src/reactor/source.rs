@@ -208,7 +208,8 @@ impl State {
     /// Tells what the descriptor is, where that is known.
     pub(crate) fn set_kind(&self, kind: Kind) {
         self.kind.set(Some(kind));
-        self.set_plain(kind == Kind::Tcp && !self.doubts.get().contains(Doubts::NO_EDGES));
+        let has_edges = self.key().is_some() && !self.doubts.get().contains(Doubts::NO_EDGES);
+        self.set_plain(kind == Kind::Tcp && has_edges);
     }
 
     /// Whether its operations are those of TCP, and whoever waits is told by an edge.

@@ -3,16 +3,17 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use futures::io::AsyncReadExt;
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use selkie::{Async, Runtime, Task};
 
 use crate::liar;
-use crate::util::{Stepped, Watcher, drain, fill, near_and_far, run};
+use crate::util::{Stepped, Watcher, async_tcp_pair, drain, fill, near_and_far, run};
 
 fn finished<T>(tasks: &[Task<T>]) -> usize {
     tasks.iter().filter(|task| task.is_finished()).count()
@@ -245,6 +246,25 @@ fn a_task_of_another_runtime_is_woken_when_that_of_its_source_is_gone() {
         let (result, ()) = futures::join!(read, drop_owner);
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
     });
+}
+
+#[test]
+fn a_stream_that_is_used_only_after_its_runtime_says_each_time_that_it_is_gone() {
+    fn is_broken<T: std::fmt::Debug>(polled: Poll<io::Result<T>>) {
+        let Poll::Ready(Err(error)) = polled else { panic!("nobody would wake it: {polled:?}") };
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+    let (owner, mut cx) = (Stepped::new(), Context::from_waker(Waker::noop()));
+    let (near, _far) = owner.enter(async_tcp_pair);
+    owner.close();
+    let mut near = &near;
+    for _ in 0..3 {
+        is_broken(Pin::new(&mut near).poll_read(&mut cx, &mut [0; 8]));
+        is_broken(near.poll_read_uninit(&mut cx, &mut [MaybeUninit::uninit(); 8]));
+    }
+    let bytes = [0; 65_536];
+    while let Poll::Ready(Ok(_)) = Pin::new(&mut near).poll_write(&mut cx, &bytes) {}
+    (0..3).for_each(|_| is_broken(Pin::new(&mut near).poll_write(&mut cx, &bytes)));
 }
 
 #[test]
