@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures::io::AsyncRead;
 use selkie::Async;
 
+use crate::liar;
 use crate::util::{Stepped, Watcher, near_and_far};
 
 /// How a task of a crowd receives.
@@ -89,6 +90,7 @@ fn an_operation_that_is_given_up_under_a_fresh_waker_each_time_leaves_nothing_be
 
 #[test]
 fn many_who_poll_without_a_name_are_all_woken_and_not_asked_for_ever() {
+    let _quiet = liar::only_hidden_lies("insists on silence");
     const MANY: usize = 1_000;
     let stepped = Stepped::new();
     let (near, mut far) = stepped.enter(near_and_far);
