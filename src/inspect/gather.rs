@@ -8,7 +8,6 @@ use super::file::File;
 use super::tasks::{TaskInfo, Tasks};
 use super::wait::{Wait, WaitFor};
 use crate::executor::{Executor, Sight, current};
-use crate::interest::Interest;
 use crate::reactor::{Direction, State};
 use crate::runtime::Runtime;
 use crate::task::{TaskId, TaskState};
@@ -123,12 +122,9 @@ impl Gathered {
 }
 
 fn descriptor(source: &State, direction: Direction) -> Wait {
-    let interest = match direction {
-        Direction::Read => Interest::READ,
-        Direction::Write => Interest::WRITE,
-    };
+    let (fd, interest) = (source.fd(), direction.interest());
     let file = File::of(source.descriptor());
-    Wait::Descriptor(WaitFor { fd: source.fd(), interest, file, label: source.label() })
+    Wait::Descriptor(WaitFor { fd, interest, file, label: source.label() })
 }
 
 fn left(deadline: Instant, now: Option<Instant>) -> Duration {

@@ -40,7 +40,8 @@ impl<T: AsFd> Async<T> {
     /// is an error or an end, as poll(2) tells.
     ///
     /// A hang-up and an error end the wait whatever the interest, and are reported as READ and
-    /// WRITE masked by it, beside their own bits.
+    /// WRITE masked by it, beside their own bits. (On `select(2)` a hang-up alone ends only a wait
+    /// to read: see [`Readiness`].)
     ///
     /// # Errors
     /// As [`readable`](Self::readable), and of kind `InvalidInput` if the interest is empty.
@@ -54,13 +55,12 @@ impl<T: AsFd> Async<T> {
                 "a wait has an empty interest; ask for READ, WRITE or PRIORITY",
             ));
         }
-        if interest.contains(Interest::PRIORITY) {
-            self.source.state.want_priority();
-        }
-        let wait = |direction| self.operation(direction, || ready_now(self.descriptor(), interest));
-        let reads = interest.intersects(Interest::READ | Interest::PRIORITY);
-        let writes = interest.contains(Interest::WRITE);
-        Either([reads.then(|| wait(Direction::Read)), writes.then(|| wait(Direction::Write))]).await
+        // Each asks for the whole interest. To find nothing at all is to find nothing there.
+        Either([Direction::Read, Direction::Write, Direction::Priority].map(|direction| {
+            let is_wanted = interest.contains(direction.interest());
+            is_wanted.then(|| self.operation(direction, || ready_now(self.descriptor(), interest)))
+        }))
+        .await
     }
 
     /// As [`readable`](Self::readable), for hand-written futures; see
@@ -115,8 +115,8 @@ pub(super) fn ready_now(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<Re
     Ok(readiness.masked_by(interest))
 }
 
-/// The first of two operations that ends, each where it is wanted.
-struct Either<'a, F>([Option<Operation<'a, F>>; 2]);
+/// The first of some operations that ends, each where it is wanted.
+struct Either<'a, F>([Option<Operation<'a, F>>; 3]);
 
 impl<R, F: FnMut() -> io::Result<R>> Future for Either<'_, F> {
     type Output = io::Result<R>;

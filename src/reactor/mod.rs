@@ -13,6 +13,7 @@ mod blocking;
 mod budget;
 mod closed;
 mod crowd;
+mod doubts;
 mod kind;
 mod side;
 mod sights;
@@ -194,7 +195,7 @@ impl Reactor {
         found: Found,
     ) -> Result<Rc<Source<T>>, RegisterError<T>> {
         let (interest, mode) = match self.arming.get() {
-            // PRIORITY is there for the hint: see `Doubts::END_OR_MARK`.
+            // PRIORITY is there for the hint, too: see `Doubts`.
             Arming::Once => (Interest::all(), Mode::Edge),
             Arming::FollowsWaiters => (Interest::READ, Mode::Oneshot),
             Arming::Closed => return Err(RegisterError::new(closed::error(), io, ())),

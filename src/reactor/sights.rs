@@ -17,8 +17,8 @@ impl Reactor {
         let Ok(selector) = self.selector.try_borrow() else { return };
         for (_, key) in selector.iter() {
             let state = &key.source.state;
-            for direction in Direction::BOTH {
-                state.side(direction).each_waiter(|waker| f(state, direction, waker));
+            for (direction, side) in state.sides() {
+                side.each_waiter(|waker| f(state, direction, waker));
             }
         }
     }
@@ -40,6 +40,7 @@ impl Reactor {
             let wanted = state.wanted();
             flags.set(PollFlags::IN, wanted.contains(Interest::READ));
             flags.set(PollFlags::OUT, wanted.contains(Interest::WRITE));
+            flags.set(PollFlags::PRI, wanted.contains(Interest::PRIORITY));
             if !flags.is_empty() {
                 waited_for.push(PollFd::from_borrowed_fd(state.descriptor(), flags));
             }

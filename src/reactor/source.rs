@@ -4,13 +4,12 @@
 //! is armed as soon as somebody waits (oneshot).
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::task::Waker;
 
-use bitflags::bitflags;
-
 use super::budget::Budget;
+use super::doubts::Doubts;
 use super::kind::{FileId, Kind};
 use super::side::Side;
 use super::waiter::WaiterId;
@@ -58,20 +57,25 @@ impl<T: ?Sized> AsFd for Source<T> {
     }
 }
 
-/// One of the two ways of a source; each has its own readiness and waiters.
+/// One of the ways of a source; each has its own readiness and waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Read,
     Write,
+    /// Out-of-band data. A way of its own: to find none says nothing of what else there is to
+    /// read, nor the other way round.
+    Priority,
 }
 
 impl Direction {
-    pub(super) const BOTH: [Self; 2] = [Self::Read, Self::Write];
+    /// Those of bytes.
+    const BOTH: [Self; 2] = [Self::Read, Self::Write];
 
-    const fn interest(self) -> Interest {
+    pub(crate) const fn interest(self) -> Interest {
         match self {
             Self::Read => Interest::READ,
             Self::Write => Interest::WRITE,
+            Self::Priority => Interest::PRIORITY,
         }
     }
 }
@@ -79,29 +83,6 @@ impl Direction {
 /// How many events a source has had: says whether what an operation saw is still the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tick(u32);
-
-bitflags! {
-    /// Why a short read may leave something to read that no event will tell of.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    struct Doubts: u8 {
-        /// The source is not watched by edges, or these do not tell of an end of file.
-        const NO_EDGES = 0b0001;
-        /// The end of file was announced, which comes without another edge, or an out-of-band
-        /// mark, at which reads stop short.
-        const END_OR_MARK = 0b0010;
-        /// The program has had the source in its hands since the last event: it may have taken
-        /// out-of-band data before the event that tells of the mark.
-        const LENT = 0b0100;
-        /// It had, before the last event.
-        const WAS_LENT = 0b1000;
-        /// Somebody waits for out-of-band data, which counts as readable then.
-        const WANTS_PRIORITY = 0b1_0000;
-    }
-}
-
-/// After these a short read is no sign of what there is to read.
-const END_OR_MARK: Readiness =
-    Readiness::READ_CLOSED.union(Readiness::WRITE_CLOSED).union(Readiness::PRIORITY);
 
 /// The state of a source.
 ///
@@ -112,8 +93,10 @@ const END_OR_MARK: Readiness =
 pub(crate) struct State {
     key: Cell<Option<Key>>,
     sides: [Side; 2],
+    /// From the first time that somebody asks for out-of-band data.
+    priority: OnceCell<Box<Side>>,
     tick: Cell<u32>,
-    doubts: Cell<Doubts>,
+    doubts: Doubts,
     kind: Cell<Option<Kind>>,
     /// What the system watches at the moment, where it watches once (oneshot).
     armed: Cell<Interest>,
@@ -131,12 +114,12 @@ impl State {
     /// Of a descriptor yet to be registered; `edges_tell_the_end` if it will be watched by edges,
     /// and that a stream has ended is among them.
     fn new(fd: BorrowedFd<'static>, edges_tell_the_end: bool) -> Self {
-        let doubts = if edges_tell_the_end { Doubts::empty() } else { Doubts::NO_EDGES };
         Self {
             key: Cell::new(None),
             sides: [Side::new(), Side::new()],
+            priority: OnceCell::new(),
             tick: Cell::new(0),
-            doubts: Cell::new(doubts),
+            doubts: Doubts::new(edges_tell_the_end),
             kind: Cell::new(None),
             armed: Cell::new(Interest::empty()),
             handles: Cell::new(1),
@@ -148,7 +131,23 @@ impl State {
 
     #[inline]
     pub(super) fn side(&self, direction: Direction) -> &Side {
-        &self.sides[direction as usize]
+        match direction {
+            Direction::Read => &self.sides[0],
+            Direction::Write => &self.sides[1],
+            Direction::Priority => self.priority_side(),
+        }
+    }
+
+    #[cold]
+    fn priority_side(&self) -> &Side {
+        self.doubts.want_priority();
+        self.priority.get_or_init(|| Box::new(Side::new()))
+    }
+
+    /// The sides that there are.
+    pub(super) fn sides(&self) -> impl Iterator<Item = (Direction, &Side)> {
+        let priority = self.priority.get().map(|side| (Direction::Priority, &**side));
+        Direction::BOTH.into_iter().zip(&self.sides).chain(priority)
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -208,7 +207,7 @@ impl State {
     /// Tells what the descriptor is, where that is known.
     pub(crate) fn set_kind(&self, kind: Kind) {
         self.kind.set(Some(kind));
-        let has_edges = self.key().is_some() && !self.doubts.get().contains(Doubts::NO_EDGES);
+        let has_edges = self.key().is_some() && self.doubts.has_edges();
         self.set_plain(kind == Kind::Tcp && has_edges);
     }
 
@@ -235,18 +234,19 @@ impl State {
     /// The program gets the source into its hands, to do with it what it likes.
     #[inline]
     pub(crate) fn lend(&self) {
-        self.doubts.set(self.doubts.get() | Doubts::LENT);
+        self.doubts.lend();
     }
 
     /// True if a short read leaves this source with nothing to read until the next event.
     #[inline]
     pub(super) fn short_read_drains(&self) -> bool {
-        (self.doubts.get() - Doubts::WANTS_PRIORITY).is_empty()
+        self.doubts.short_read_drains()
     }
 
-    /// Out-of-band data is to make the read direction ready, too, from now on.
-    pub(crate) fn want_priority(&self) {
-        self.doubts.set(self.doubts.get() | Doubts::WANTS_PRIORITY);
+    /// A read of a stream has found it empty.
+    #[inline]
+    pub(super) fn found_empty(&self) {
+        self.doubts.found_empty();
     }
 
     /// How many events there were since this was asked last: of the alarm, which only Linux has.
@@ -277,25 +277,16 @@ impl State {
 
     /// The directions that somebody waits for.
     pub(super) fn wanted(&self) -> Interest {
-        Direction::BOTH
-            .into_iter()
-            .filter(|direction| self.side(*direction).is_waited_for())
-            .map(|direction| match direction {
-                Direction::Read if self.doubts.get().contains(Doubts::WANTS_PRIORITY) => {
-                    Interest::READ | Interest::PRIORITY
-                }
-                _ => direction.interest(),
-            })
-            .fold(Interest::empty(), |wanted, interest| wanted | interest)
+        let wanted = self.sides().filter(|(_, side)| side.is_waited_for());
+        wanted.fold(Interest::empty(), |wanted, (direction, _)| wanted | direction.interest())
     }
 
     /// Takes an event in: sets the directions ready and moves their wakers to `due`.
     // Always inlined: called, it costs 20 of 600 instructions of a message.
     #[inline(always)]
-    pub(super) fn deliver(&self, mut readiness: Readiness, due: &mut Vec<Waker>) {
-        let doubts = self.doubts.get();
-        if readiness.intersects(END_OR_MARK) || !doubts.is_empty() {
-            readiness = self.doubt(doubts, readiness);
+    pub(super) fn deliver(&self, readiness: Readiness, due: &mut Vec<Waker>) {
+        if self.doubts.concern(readiness) {
+            self.doubt(readiness, due);
         }
         self.tick.set(self.tick.get().wrapping_add(1));
         for direction in Direction::BOTH {
@@ -306,30 +297,22 @@ impl State {
     }
 
     #[cold]
-    fn doubt(&self, mut doubts: Doubts, readiness: Readiness) -> Readiness {
-        doubts.set(Doubts::WAS_LENT, doubts.contains(Doubts::LENT));
-        doubts.remove(Doubts::LENT);
-        if readiness.intersects(END_OR_MARK) {
-            doubts.insert(Doubts::END_OR_MARK);
+    fn doubt(&self, readiness: Readiness, due: &mut Vec<Waker>) {
+        if self.doubts.take_in(readiness)
+            && let Some(priority) = self.priority.get()
+        {
+            priority.deliver(due);
         }
-        self.doubts.set(doubts);
-        let is_urgent = readiness.contains(Readiness::PRIORITY);
-        if is_urgent && doubts.contains(Doubts::WANTS_PRIORITY) {
-            return readiness | Readiness::READ;
-        }
-        readiness
     }
 
-    /// Moves the wakers of both directions to `due`.
+    /// Moves the wakers of all directions to `due`.
     pub(super) fn take_waiters(&self, due: &mut Vec<Waker>) {
-        for side in &self.sides {
-            side.take_into(due);
-        }
+        self.sides().for_each(|(_, side)| side.take_into(due));
     }
 
     /// Forgets that operations were put off.
     pub(super) fn forget_stamps(&self, budget: &Budget) {
-        self.sides.iter().for_each(|side| budget.forget(&side.stamp));
+        self.sides().for_each(|(_, side)| budget.forget(&side.stamp));
     }
 }
 
@@ -372,30 +355,11 @@ mod tests {
         assert_eq!(deliver(&state, Readiness::WRITE), 1);
         assert_eq!(state.wanted(), Interest::READ);
         assert_eq!(deliver(&state, Readiness::PRIORITY), 0);
-        state.want_priority();
+        let priority = state.side(Direction::Priority);
+        priority.set_empty();
+        priority.put(&mut Waiter::Anonymous, Waker::noop().clone(), 0);
+        assert_eq!(state.wanted(), Interest::READ | Interest::PRIORITY);
         assert_eq!(deliver(&state, Readiness::PRIORITY), 1);
-    }
-
-    #[test]
-    fn a_half_close_or_urgent_data_ends_the_short_cut_for_ever() {
-        for hint in [Readiness::READ_CLOSED, Readiness::PRIORITY] {
-            let state = state(true);
-            deliver(&state, Readiness::READ);
-            assert!(state.short_read_drains());
-            deliver(&state, Readiness::READ | hint);
-            deliver(&state, Readiness::READ);
-            assert!(!state.short_read_drains());
-        }
-    }
-
-    #[test]
-    fn a_source_that_was_lent_is_trusted_again_after_the_next_event_but_one() {
-        let state = state(true);
-        state.lend();
-        assert!(!state.short_read_drains());
-        deliver(&state, Readiness::READ);
-        assert!(!state.short_read_drains());
-        deliver(&state, Readiness::READ);
-        assert!(state.short_read_drains());
+        assert_eq!(state.wanted(), Interest::READ);
     }
 }

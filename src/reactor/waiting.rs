@@ -86,13 +86,19 @@ impl Reactor {
         cx: &mut Context<'_>,
         mut op: impl FnMut() -> Result<Received, Errno>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_attempts(source, Direction::Read, Waiter::Anonymous, cx, |seen| {
-            op().map(|Received { len, cut }| {
+        self.poll_attempts(source, Direction::Read, Waiter::Anonymous, cx, |seen| match op() {
+            Ok(Received { len, cut }) => {
                 if cut == Cut::Short && source.short_read_drains() {
                     source.clear(Direction::Read, seen);
                 }
-                len
-            })
+                Ok(len)
+            }
+            Err(error) => {
+                if error.would_block() {
+                    source.found_empty();
+                }
+                Err(error)
+            }
         })
     }
 
@@ -141,6 +147,9 @@ impl Reactor {
                 Some(Ok(len))
             }
             Err(error) if error.would_block() => {
+                if direction == Direction::Read {
+                    source.found_empty();
+                }
                 source.side(direction).set_empty();
                 None
             }

@@ -28,6 +28,7 @@ mod timeout;
 mod timer;
 mod udp;
 mod unix;
+mod urgent;
 mod waiting;
 
 #[path = "../util/child.rs"]

@@ -16,7 +16,7 @@ use crate::util::{
 };
 
 /// Closes a connection by a reset.
-fn reset(stream: TcpStream) {
+pub fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
