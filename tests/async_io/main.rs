@@ -20,6 +20,7 @@ mod many_timers;
 mod modes;
 mod reentrance;
 mod reset;
+mod short_path;
 mod sigpipe;
 mod source;
 mod stream;
