@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -43,7 +44,8 @@ impl State {
     /// Makes a change. Returns the host that is to run for it, to its end.
     pub(crate) fn change(&mut self, change: Change) -> Option<Index> {
         let (host, numbers) = change.numbers();
-        self.record(host, Act::Fault, numbers, || format!("{change:?}"));
+        let text = if self.trace.is_kept() { self.text_of(change) } else { String::new() };
+        self.record(host, Act::Fault, numbers, || text);
         match change {
             Change::Kill(host) => return self.end_host(host, Ended::Killed),
             Change::PowerOff(host) => return self.end_host(host, Ended::PoweredOff),
@@ -66,6 +68,29 @@ impl State {
             Change::ShortWritesNoMore(host) => self.short_writes(host, Room::Usual),
         }
         None
+    }
+
+    /// For the trace, beside the host's name.
+    fn text_of(&self, change: Change) -> String {
+        let name = |host: Index| &self.hosts[host].name;
+        match change {
+            Change::Cut(_, to) => format!("nothing gets to {}", name(to)),
+            Change::Mend(_, to) => format!("what it sends gets to {} again", name(to)),
+            Change::Hold(_, to) => format!("what it sends to {} is held back", name(to)),
+            Change::Release(_, to) => format!("what it sends to {} is let go", name(to)),
+            Change::Reset(_, other) => format!("its connections with {} are reset", name(other)),
+            Change::Kill(_) => "is killed".to_owned(),
+            Change::PowerOff(_) => "loses its power".to_owned(),
+            Change::Start(_) => "is started, if it is down".to_owned(),
+            Change::Pause(_) => "stands still".to_owned(),
+            Change::Resume(_) => "goes on".to_owned(),
+            Change::Refuse(_) => "refuses connections".to_owned(),
+            Change::RefuseNoMore(_) => "refuses connections no more".to_owned(),
+            Change::Skew(_, skew) => format!("its clock is {skew} ppm too fast"),
+            Change::FailAccepts(_, error, count) => format!("{count} accepts fail: {error:?}"),
+            Change::ShortWrites(_) => "its writes are short".to_owned(),
+            Change::ShortWritesNoMore(_) => "its writes are short no more".to_owned(),
+        }
     }
 
     fn start_again(&mut self, host: Index) {
@@ -213,16 +238,17 @@ pub struct Fault {
     pub lasts: Duration,
     /// What it is.
     pub wrong: Wrong,
-    /// All hosts there are, for those who are cut off from them.
-    others: Vec<Index>,
+    /// How all hosts are called, by their places.
+    names: Arc<[String]>,
 }
 
 impl Sim {
     /// A fault for [`plan`](Self::plan).
     #[must_use]
     pub fn fault(&self, after: Duration, wrong: Wrong, lasts: Duration) -> Fault {
-        let others = self.hosts().into_iter().map(|host| host.index).collect();
-        Fault { after, lasts, wrong, others }
+        let state = self.shared.lock();
+        let names = state.hosts.iter().map(|host| host.name.clone()).collect();
+        Fault { after, lasts, wrong, names }
     }
 }
 
@@ -239,8 +265,8 @@ impl Fault {
             }
             Wrong::Cut(one, other) => cuts([(one.index, other.index)]),
             Wrong::Alone(host) => {
-                let others = self.others.iter().filter(|other| **other != host.index);
-                cuts(others.map(|other| (host.index, *other)))
+                let others = (0..self.names.len()).filter(|other| *other != host.index);
+                cuts(others.map(|other| (host.index, other)))
             }
             Wrong::Held(from, to) => {
                 one(Change::Hold(from.index, to.index), Change::Release(from.index, to.index))
@@ -274,27 +300,30 @@ fn cuts(pairs: impl IntoIterator<Item = (Index, Index)>) -> (Vec<Change>, Vec<Ch
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "after {:.3} s: ", self.after.as_secs_f64())?;
+        let name = |host: Host| &self.names[host.index];
         match self.wrong {
-            Wrong::Killed(host) => write!(f, "{} is killed", host.ip()),
-            Wrong::PoweredOff(host) => write!(f, "{} has no power", host.ip()),
-            Wrong::Paused(host) => write!(f, "{} stands still", host.ip()),
-            Wrong::CutOneWay(from, to) => write!(f, "nothing from {} to {}", from.ip(), to.ip()),
-            Wrong::Cut(one, other) => write!(f, "nothing between {} and {}", one.ip(), other.ip()),
-            Wrong::Alone(host) => write!(f, "{} is cut off from all", host.ip()),
+            Wrong::Killed(host) => write!(f, "{} is killed", name(host)),
+            Wrong::PoweredOff(host) => write!(f, "{} has no power", name(host)),
+            Wrong::Paused(host) => write!(f, "{} stands still", name(host)),
+            Wrong::CutOneWay(from, to) => write!(f, "nothing from {} to {}", name(from), name(to)),
+            Wrong::Cut(one, other) => {
+                write!(f, "nothing between {} and {}", name(one), name(other))
+            }
+            Wrong::Alone(host) => write!(f, "{} is cut off from all", name(host)),
             Wrong::Held(from, to) => {
-                write!(f, "what {} sends to {} is held back", from.ip(), to.ip())
+                write!(f, "what {} sends to {} is held back", name(from), name(to))
             }
             Wrong::Reset(one, other) => {
-                return write!(f, "connections of {} and {} are reset", one.ip(), other.ip());
+                return write!(f, "connections of {} and {} are reset", name(one), name(other));
             }
-            Wrong::Refusing(host) => write!(f, "{} refuses connections", host.ip()),
+            Wrong::Refusing(host) => write!(f, "{} refuses connections", name(host)),
             Wrong::Skewed(host, millionths) => {
-                write!(f, "the clock of {} is {millionths} ppm too fast", host.ip())
+                write!(f, "the clock of {} is {millionths} ppm too fast", name(host))
             }
             Wrong::FailingAccepts(host, error, count) => {
-                return write!(f, "{count} accepts of {} fail: {error:?}", host.ip());
+                return write!(f, "{count} accepts of {} fail: {error:?}", name(host));
             }
-            Wrong::ShortWrites(host) => write!(f, "writes of {} are short", host.ip()),
+            Wrong::ShortWrites(host) => write!(f, "writes of {} are short", name(host)),
         }?;
         write!(f, ", for {:.3} s", self.lasts.as_secs_f64())
     }

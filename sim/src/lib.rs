@@ -8,7 +8,62 @@
 //! (arrivals, ready sources, turns of the hosts) comes in the order that the seed says. So a run can
 //! be repeated, and what has failed once fails again.
 //!
-//! It runs on Linux.
+//! ```
+//! use selkie_sim::{Faults, check, sometimes};
+//! use std::time::Duration;
+//!
+//! const SECOND: Duration = Duration::from_secs(1);
+//!
+//! // Each seed is another run. One that fails is told with its faults, as few as can be.
+//! check(0..20, |sim| {
+//!     let host = sim.host("host", || selkie::sleep(100 * SECOND));
+//!     sim.draw_faults(&Faults::new(&[host], 10 * SECOND));
+//!     assert!(sim.run_until_ended(host, 1000 * SECOND));
+//!     sometimes!(sim.now() > 101 * SECOND);
+//! });
+//! ```
+//!
+//! The page [`simulation`](selkie::guide::simulation) of selkie's guide finds two bugs, step by step.
+//!
+//! # What is simulated
+//!
+//! | | |
+//! | --- | --- |
+//! | TCP by `Async` and `net::nonblocking` | connecting, queues, windows, half-close, resets, time-outs, `nodelay`, `peek` |
+//! | UDP by `Async` | delay, loss, doubling, reordering; an answer of a host where nobody hears |
+//! | names | those of the hosts, and `localhost` |
+//! | time | `selkie::time`, timers, timeouts of `select()` |
+//! | what goes wrong | see [`Wrong`] |
+//! | Unix sockets, pipes, files | are the system's, and the same for all hosts |
+//!
+//! `tests/parity` has the same conversations over the real loopback and the simulated one, and compares
+//! what the programs see, call by call. What differs, and why, is in its `differences.rs`.
+//!
+//! # What is not covered
+//!
+//! A run repeats as long as all that a program asks is answered by the simulation. If it does not,
+//! [`check_repeats`] tells the first step that differs.
+//!
+//! | what leaks in | what to do |
+//! | --- | --- |
+//! | threads that a host starts: `unblock`, a lookup by the system | a notification by one fails the run; [`Sim::allow_threads`] goes on without a promise |
+//! | std's clocks: `Instant::now` | `selkie::time::now`; or [`interpose!`], which answers them, too |
+//! | the order of a `HashMap`, other randomness of the system | [`interpose!`]; or a map with an order. [`Rng`] for a program's own |
+//! | statics and globals | they are those of all hosts, of all seeds in a process, and outlive a restart. Thread-locals are fresh at each start, but not those of [`Sim::host_stepped`] |
+//! | `std::thread::sleep`, blocking reads | they block the simulation in real time; a watchdog names the host |
+//! | sockets of the real network | are refused when they are registered |
+//! | files | outlive a restart, and are the same for all hosts |
+//! | child processes, signals | are real, and come when they come |
+//! | a process that other threads of the test's program start | holds descriptors for a moment: [`between_runs`] |
+//! | urgent data, `SO_LINGER`, TTL, `IP_*` | are those of a Unix socket, which has none |
+//!
+//! A kernel of another version may fill its sockets otherwise; then a seed has another run there.
+//!
+//! # Limits
+//!
+//! It runs on Linux. A connection needs four descriptors, and a host a thread, unless it is
+//! [stepped](Sim::host_stepped). Streams lose nothing, and what comes after a partition comes late, as
+//! TCP has it; there is no congestion control.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("selkie-sim simulates on Linux only: it needs epoll(7) and eventfd(2)");

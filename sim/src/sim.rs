@@ -264,14 +264,16 @@ impl Sim {
         self.run_to(limit, Some(&mut |_| condition()))
     }
 
-    /// Runs all hosts until this one has ended, and at most for `limit` of virtual time. True if it
-    /// has.
+    /// Runs all hosts until the program of this one has ended by itself, and at most for `limit` of
+    /// virtual time. True if it has.
     ///
     /// # Panics
     /// As [`run_for`](Self::run_for).
     #[track_caller]
     pub fn run_until_ended(&mut self, host: Host, limit: Duration) -> bool {
-        self.run_to(limit, Some(&mut |shared| shared.lock().hosts[host.index].ended.is_some()))
+        let has_ended =
+            |shared: &Shared| shared.lock().hosts[host.index].ended == Some(Ended::ByItself);
+        self.run_to(limit, Some(&mut { has_ended }))
     }
 
     #[track_caller]

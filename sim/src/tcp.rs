@@ -291,7 +291,7 @@ impl State {
         // The program may have closed it.
         let _ = end.handed.and_then(|handed| handed.with(|fd| socket::set_send_buffer(fd, room)));
         self.watch(connection, Side::Client);
-        self.record(client, Act::Accepts, [connection.id], || format!("#{} goes", connection.id));
+        self.record(client, Act::Connected, [connection.id], || format!("#{}", connection.id));
         self.pump(connection, Side::Client, Look::Twice);
         self.unpark(connection, Side::Server);
     }

@@ -14,6 +14,7 @@ pub(crate) enum Act {
     Ends,
     Batch,
     Connects,
+    Connected,
     Listens,
     Accepts,
     Sends,
@@ -40,7 +41,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, host, act, detail, hash } = self;
         let act = format!("{act:?}").to_lowercase();
-        write!(f, "{:>14.9} {host:<15} {act:<9} {detail} [{:08x}]", at.as_secs_f64(), *hash as u32)
+        write!(f, "{:>14.9} {host:<10} {act:<9} {detail} [{:08x}]", at.as_secs_f64(), *hash as u32)
     }
 }
 
@@ -58,6 +59,10 @@ pub struct Trace {
 impl Trace {
     pub(crate) fn keep(&mut self) {
         self.kept.get_or_insert_default();
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.is_some()
     }
 
     pub(crate) fn add<const N: usize>(

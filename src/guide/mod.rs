@@ -2,8 +2,8 @@
 //!
 //! To learn: [`steps`], then [`skins`]. To use it in a loop that you have: [`loops`], and the contract
 //! behind that, [`embedding`]. To look inside, when a program [hangs](dead_lock), [stands still](blocked) or
-//! has [late timers](starved). To look up: [`shutdown`], [`time`], [`libraries`], [`coming_from`],
-//! [`not_guaranteed`]. To change it: [`house`].
+//! has [late timers](starved). To look up: [`shutdown`], [`time`], [`simulation`], [`libraries`],
+//! [`coming_from`], [`not_guaranteed`]. To change it: [`house`].
 
 #[doc = include_str!("steps.md")]
 pub mod steps {}
@@ -43,6 +43,10 @@ pub mod time {}
 // Its code needs the libraries: it is tested in examples/apps.
 #[cfg_attr(not(doctest), doc = include_str!("libraries.md"))]
 pub mod libraries {}
+
+// Its code needs selkie-sim, where a test compares it with what runs.
+#[cfg_attr(not(doctest), doc = include_str!("simulation.md"))]
+pub mod simulation {}
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}

@@ -126,5 +126,5 @@ fn what_differs_between_two_runs_is_told_with_the_first_step_that_does() {
     let payload = catch_unwind(AssertUnwindSafe(differs)).unwrap_err();
     let text = payload.downcast_ref::<String>().unwrap();
     assert!(text.contains("two runs of seed 1 differ"), "{text}");
-    assert!(text.contains("client          connects  #2 to 10.0.0.1:7"), "{text}");
+    assert!(text.contains("client     connects  #2 to 10.0.0.1:7"), "{text}");
 }
