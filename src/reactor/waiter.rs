@@ -1,6 +1,7 @@
 //! Layer 2: one who waits for a source, and those who are woken.
 
 use std::task::Waker;
+use std::thread;
 
 use crate::panics::FirstPanic;
 
@@ -40,7 +41,8 @@ impl Moved {
 /// Wakes all of `due`, the others too if a waker panics; the first panic goes on at the end.
 #[inline]
 pub(super) fn wake_all(due: &mut Vec<Waker>) {
-    if due.len() > 1 {
+    // A single panic goes on by itself; but in a panic it would end the process.
+    if due.len() > 1 || thread::panicking() {
         wake_several(due);
     } else if let Some(waker) = due.pop() {
         waker.wake();

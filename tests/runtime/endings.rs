@@ -1,9 +1,11 @@
 //! Runtimes that go at awkward moments: in a panic, with their thread, in the task of another
 //! one, in a task of their own as the process exits.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::mem;
+use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::process;
@@ -14,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use selkie::selector::BackendKind;
-use selkie::{Runtime, Timer, sleep, spawn, yield_now};
+use selkie::{Async, Runtime, Timer, sleep, spawn, yield_now};
 
 use crate::child;
 use crate::util::{Bomb, DEADLINE, OnDrop, Trace, Wakes, panic_text, run, run_on, runtime, settle};
@@ -82,6 +84,32 @@ fn a_waker_that_panics_as_its_runtime_is_dropped_in_a_panic_does_not_abort() {
     });
     assert_eq!(text, "the test's panic");
     assert_eq!(wakes.count(), 1);
+}
+
+/// A source of `runtime`, for which `waker` waits.
+fn awaited_source(runtime: &Runtime, waker: &Waker) -> (Async<UnixStream>, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    let near = runtime.enter(|| Async::new(near)).unwrap();
+    assert!(near.poll_readable(&mut Context::from_waker(waker)).is_pending());
+    (near, far)
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "needs a socket")]
+fn the_only_waker_there_is_may_panic_too_as_all_goes_in_a_panic() {
+    for is_runtime_dropped in [false, true] {
+        let text = panic_text(|| {
+            let runtime = runtime();
+            let (near, _far) = awaited_source(&runtime, &Bomb::waker());
+            let _dropped: Box<dyn Any> = if is_runtime_dropped {
+                Box::new((runtime, near))
+            } else {
+                Box::new((near, runtime))
+            };
+            resume_unwind(Box::new("the test's panic"))
+        });
+        assert_eq!(text, "the test's panic");
+    }
 }
 
 #[test]
