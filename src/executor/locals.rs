@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::panics::FirstPanic;
+
 /// What a builder was given for those who use its runtime.
 #[derive(Clone, Default)]
 pub(crate) struct Settings(Vec<Arc<dyn Any + Send + Sync>>);
@@ -55,13 +57,14 @@ impl Locals {
         value
     }
 
-    /// Drops the values, the last one first.
-    pub(crate) fn clear(&self) {
+    /// Drops the values, the last one first, the others too if a destructor panics.
+    pub(crate) fn clear(&self, panics: &mut FirstPanic) {
         loop {
             let last = self.values.borrow_mut().pop();
             if last.is_none() {
                 break;
             }
+            panics.watch(|| drop(last));
         }
     }
 }

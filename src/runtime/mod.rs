@@ -36,6 +36,7 @@ use self::root::BlockOn;
 use self::slow_poll::TellsSlow;
 use crate::executor::current::{self, Entered, Running};
 use crate::executor::{Executor, Inbox, PanicLog, RunningCell, Shared, Task};
+use crate::panics::FirstPanic;
 use crate::probe::Notes;
 use crate::reactor::Reactor;
 use crate::selector::world::{self, World};
@@ -304,8 +305,11 @@ impl Drop for Runtime {
         let _entered = Entered::new(Rc::clone(&self.executor));
         // Inside one of its own tasks if a thread-local runtime's task exits the process.
         self.executor.close(usize::from(self.executor.is_running()));
-        self.executor.locals.clear();
-        self.executor.reactor.close();
+        // User code may panic, and yet whoever waits for a source elsewhere is to be told.
+        let mut panics = FirstPanic::default();
+        self.executor.locals.clear(&mut panics);
+        panics.watch(|| self.executor.reactor.close());
+        panics.resume();
     }
 }
 

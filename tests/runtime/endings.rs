@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
+use std::io::ErrorKind;
 use std::mem;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
@@ -11,7 +12,7 @@ use std::pin::Pin;
 use std::process;
 use std::rc::Rc;
 use std::sync::mpsc::{self, Sender};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -110,6 +111,35 @@ fn the_only_waker_there_is_may_panic_too_as_all_goes_in_a_panic() {
         });
         assert_eq!(text, "the test's panic");
     }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "needs a socket")]
+fn a_local_value_that_panics_as_its_runtime_goes_leaves_nobody_waiting() {
+    struct First(Trace);
+    impl Drop for First {
+        fn drop(&mut self) {
+            self.0.add("first");
+        }
+    }
+    struct Second;
+    impl Drop for Second {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("the destructor's panic"));
+        }
+    }
+    let (runtime, trace) = (runtime(), Trace::default());
+    runtime.enter(|| {
+        selkie::local(|| First(trace.clone()));
+        selkie::local(|| Second);
+    });
+    let (wakes, waker) = Wakes::new();
+    let (near, _far) = awaited_source(&runtime, &waker);
+    assert_eq!(panic_text(|| drop(runtime)), "the destructor's panic");
+    assert_eq!((trace.take(), wakes.count()), (vec!["first"], 1));
+    let polled = near.poll_readable(&mut Context::from_waker(&waker));
+    let Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
 }
 
 #[test]
