@@ -48,6 +48,8 @@ impl Drop for Entered {
 /// readable, as do those who could not go on.
 pub(crate) struct Running {
     executor: Rc<Executor>,
+    /// The runtime whose task called this, perhaps, and what was left of that poll's budget.
+    outer: Option<(Rc<Executor>, i64)>,
     _entered: Entered,
 }
 
@@ -61,10 +63,14 @@ impl Running {
             "a turn of this runtime was called inside one of its own tasks; return to the loop \
              instead, or spawn another task"
         );
+        let outer = get().map(|outer| {
+            let left = outer.reactor.budget().suspend();
+            (outer, left)
+        });
         executor.reactor.set_running(true);
         CURRENT.with(|current| current.running.set(current.running.get() + 1));
         let executor = Rc::clone(executor);
-        Self { _entered: Entered::new(Rc::clone(&executor)), executor }
+        Self { _entered: Entered::new(Rc::clone(&executor)), outer, executor }
     }
 }
 
@@ -73,6 +79,9 @@ impl Drop for Running {
         CURRENT.with(|current| current.running.set(current.running.get() - 1));
         self.executor.reactor.set_running(false);
         self.executor.sleep();
+        if let Some((outer, left)) = &self.outer {
+            outer.reactor.budget().resume(*left);
+        }
     }
 }
 

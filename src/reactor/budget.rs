@@ -81,6 +81,17 @@ impl Budget {
         Limited(self)
     }
 
+    /// Lifts the limit within a poll: the loop of another runtime runs inside it, whose tasks would
+    /// be put off for as long as that goes on. Returns what [`resume`](Self::resume) needs.
+    pub(crate) fn suspend(&self) -> i64 {
+        self.left.replace(NO_LIMIT)
+    }
+
+    /// The poll goes on.
+    pub(crate) fn resume(&self, left: i64) {
+        self.left.set(left);
+    }
+
     /// How many operations the poll that has ended has done, of those it was given.
     #[inline]
     pub(crate) fn used_of(&self, given: i64) -> i64 {

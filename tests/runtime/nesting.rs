@@ -90,6 +90,28 @@ fn a_turn_of_another_runtime_inside_a_task_works() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "needs a socket")]
+fn a_task_of_an_inner_runtime_may_use_a_source_of_the_outer_one_without_end() {
+    const MANY: usize = 1_000;
+    let (outer, inner) = (runtime(), runtime());
+    let (near, far) = UnixStream::pair().unwrap();
+    far.set_nonblocking(true).unwrap();
+    let near = outer.enter(|| Async::new(near)).unwrap();
+    let task = inner.spawn(async move {
+        for _ in 0..MANY {
+            near.writable().await.unwrap();
+        }
+        drop(far);
+    });
+    run_on(&outer, async move {
+        // All within one poll of the outer one.
+        let turns = (0..MANY).take_while(|_| !task.is_finished());
+        turns.for_each(|_| assert!(inner.turn(Some(Duration::ZERO)).is_ok()));
+        assert!(task.is_finished());
+    });
+}
+
+#[test]
 fn the_outer_runtime_is_refused_to_a_task_of_the_inner_one() {
     let (outer, inner) = (Rc::new(runtime()), runtime());
     let above = Rc::clone(&outer);
