@@ -21,6 +21,10 @@
 //! in the order in which they came. A thread that finds no job for [`Builder::blocking_idle`],
 //! usually 5 seconds, ends. All are named `selkie-blocking`.
 //!
+//! # Another world
+//! In a [`world`](crate::world) that says so, as that of a simulation, a job is run at once, by
+//! who asks for it.
+//!
 //! # The end of the runtime
 //! A runtime that is dropped waits for no job. Those that have not begun are dropped. Those that
 //! have begun are left to end by themselves, on threads that end with them; at the end of the
@@ -45,11 +49,12 @@ use std::time::Duration;
 
 use futures_core::FusedFuture;
 
-use self::job::Work;
+use self::job::{Job, Work};
 use self::pool::{Pool, Shared, Ticket};
 use self::slot::{Outcome, Taker, slot};
-use crate::executor::Noted;
+use crate::executor::{Noted, current};
 use crate::runtime::{Builder, local, setting};
+use crate::selector::world::Jobs;
 
 /// Threads of a runtime at most.
 ///
@@ -129,15 +134,28 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    let (filler, taker) = slot();
+    let mut work = Box::new(Work::new(job, filler));
+    if runs_at_once() {
+        work.run();
+        work.deliver();
+        return Ok(Unblock { taker, job: Some(Begun::AtOnce), noted: None });
+    }
     let pool = local(|| {
         let most_threads = setting::<MostThreads>().map_or(THREADS, |setting| setting.0);
         let idle_time = setting::<IdleTime>().map_or(IDLE_TIME, |setting| setting.0);
         Pool::new(most_threads, idle_time)
     })
     .shared();
-    let (filler, taker) = slot();
-    let ticket = pool.push(Box::new(Work::new(job, filler)))?;
-    Ok(Unblock { taker, job: Some((pool, ticket)), noted: None })
+    let ticket = pool.push(work)?;
+    Ok(Unblock { taker, job: Some(Begun::Queued(pool, ticket)), noted: None })
+}
+
+/// True if the runtime's world has no threads.
+#[track_caller]
+fn runs_at_once() -> bool {
+    let executor = current::expect();
+    executor.reactor.world().is_some_and(|world| world.jobs() == Jobs::AtOnce)
 }
 
 /// The future that [`unblock`] returns.
@@ -145,8 +163,16 @@ where
 pub struct Unblock<T> {
     taker: Taker<T>,
     /// None once the outcome was taken.
-    job: Option<(Arc<Shared>, Ticket)>,
+    job: Option<Begun>,
     noted: Option<Noted>,
+}
+
+/// How far a job has got when somebody awaits it.
+enum Begun {
+    /// It has its place in the queue of a pool.
+    Queued(Arc<Shared>, Ticket),
+    /// It was done within the call.
+    AtOnce,
 }
 
 impl<T> Future for Unblock<T> {
@@ -178,7 +204,7 @@ impl<T> FusedFuture for Unblock<T> {
 
 impl<T> Drop for Unblock<T> {
     fn drop(&mut self) {
-        if let Some((pool, ticket)) = &self.job {
+        if let Some(Begun::Queued(pool, ticket)) = &self.job {
             // With what it captures, and not under the lock.
             drop(pool.remove(*ticket));
         }

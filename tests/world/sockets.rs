@@ -10,7 +10,7 @@ use std::rc::Rc;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use selkie::net::nonblocking;
 use selkie::selector::BackendKind;
-use selkie::world::{Instead, Taking, World, install};
+use selkie::world::{Instead, Jobs, Taking, World, install};
 use selkie::{Async, Builder, DefaultSelector, Interest};
 
 const SERVER: &str = "192.0.2.1:80";
@@ -245,4 +245,27 @@ fn the_sockets_of_an_explicit_loop_are_those_of_the_threads_world() {
     assert_eq!(peer.to_string(), CLIENT);
     let mut selector = DefaultSelector::new().unwrap();
     selector.register(client, Interest::WRITE, ()).unwrap();
+}
+
+#[test]
+fn a_job_of_a_world_without_threads_is_run_at_once() {
+    struct Alone;
+    impl World for Alone {
+        fn jobs(&self) -> Jobs {
+            Jobs::AtOnce
+        }
+    }
+    let backend = BackendKind::DEFAULT.open().unwrap();
+    let runtime = Builder::new().build_in(backend, Rc::new(Alone)).unwrap();
+    runtime.block_on(async {
+        let here = std::thread::current().id();
+        let mut job = selkie::unblock(move || std::thread::current().id() == here);
+        assert!(!futures::future::FusedFuture::is_terminated(&job));
+        assert!((&mut job).await);
+        assert!(futures::future::FusedFuture::is_terminated(&job));
+        drop(selkie::unblock(|| ()));
+        let panics = selkie::spawn(async { selkie::unblock(|| assert_eq!(1, 2)).await });
+        assert!(panics.outcome().await.is_err());
+    });
+    assert_eq!(selkie::Runtime::new().unwrap().block_on(async { selkie::unblock(|| 1).await }), 1);
 }

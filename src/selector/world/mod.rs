@@ -128,12 +128,29 @@ pub trait World {
         None
     }
 
+    /// Where the jobs of `unblock` run (feature `unblock`).
+    ///
+    /// A world whose clock is not the system's does not wait for threads: it says
+    /// [`Jobs::AtOnce`].
+    fn jobs(&self) -> Jobs {
+        Jobs::OnThreads
+    }
+
     /// The addresses of a host by its name; the first one is preferred. At once: a world has no
     /// name server to wait for.
     fn resolve(&self, name: &str, port: u16) -> Instead<Vec<SocketAddr>> {
         let _ = (name, port);
         None
     }
+}
+
+/// Where work runs that blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jobs {
+    /// On the threads of the runtime's pool, while the loop goes on.
+    OnThreads,
+    /// On the thread of the runtime, within the call that asks for it; the loop waits.
+    AtOnce,
 }
 
 /// What becomes of a datagram that is received.
