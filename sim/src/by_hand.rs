@@ -96,7 +96,8 @@ impl Sim {
         }
     }
 
-    /// Holds back what gets from one host to another, until it is [released](Self::release).
+    /// Holds back what gets from one host to another, until it is [released](Self::release). Datagrams
+    /// are lost meanwhile.
     #[track_caller]
     pub fn hold(&mut self, from: Host, to: Host) {
         self.make(Change::Hold(from.index, to.index));

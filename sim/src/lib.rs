@@ -33,6 +33,7 @@
 //! | UDP by `Async` | delay, loss, doubling, reordering; an answer of a host where nobody hears |
 //! | names | those of the hosts, and `localhost` |
 //! | time | `selkie::time`, timers, timeouts of `select()` |
+//! | `unblock` | a job runs at once, and takes no virtual time |
 //! | what goes wrong | see [`Wrong`] |
 //! | Unix sockets, pipes, files | are the system's, and the same for all hosts |
 //!
@@ -46,7 +47,7 @@
 //!
 //! | what leaks in | what to do |
 //! | --- | --- |
-//! | threads that a host starts: `unblock`, a lookup by the system | a notification by one fails the run; [`Sim::allow_threads`] goes on without a promise |
+//! | threads that a host starts | a notification by one fails the run; [`Sim::allow_threads`] goes on without a promise |
 //! | std's clocks: `Instant::now` | `selkie::time::now`; or [`interpose!`], which answers them, too |
 //! | the order of a `HashMap`, other randomness of the system | [`interpose!`]; or a map with an order. [`Rng`] for a program's own |
 //! | statics and globals | they are those of all hosts, of all seeds in a process, and outlive a restart. Thread-locals are fresh at each start, but not those of [`Sim::host_stepped`] |

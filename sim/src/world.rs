@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use selkie::selector::{Backend, BackendKind};
-use selkie::world::{Instead, Taking, World};
+use selkie::world::{Instead, Jobs, Taking, World};
 
 use crate::backend::SimBackend;
 use crate::host::HostShared;
@@ -172,6 +172,10 @@ impl World for HostWorld {
             let Known::Udp(id) = known else { return None };
             Some(state.receive_datagram(id, buf, taking))
         })
+    }
+
+    fn jobs(&self) -> Jobs {
+        Jobs::AtOnce
     }
 
     fn resolve(&self, name: &str, port: u16) -> Instead<Vec<SocketAddr>> {

@@ -169,3 +169,16 @@ fn bulk_takes_as_long_as_the_link_needs() {
     let seconds = sim.now().as_secs_f64();
     assert!((1.9..2.5).contains(&seconds), "{seconds}");
 }
+
+#[test]
+fn work_that_blocks_needs_no_thread_and_keeps_its_promise() {
+    let mut sim = Sim::new(6);
+    let host = sim.host("host", || async {
+        let before = selkie::time::now();
+        let text = selkie::unblock(|| std::fs::read_to_string("/proc/self/comm")).await?;
+        assert!(!text.is_empty());
+        assert_eq!(selkie::time::now(), before);
+        io::Result::Ok(())
+    });
+    assert!(sim.run_until_ended(host, HOUR));
+}
