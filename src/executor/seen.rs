@@ -76,15 +76,15 @@ impl Executor {
         }
     }
 
-    /// As [`set_polled`](Self::set_polled), where polls are watched. Returns when the poll begins.
-    pub(crate) fn watch_polled(&self, origin: &Origin) -> u64 {
+    /// As [`set_polled`](Self::set_polled), where polls are watched.
+    #[inline]
+    pub(crate) fn watch_polled(&self, origin: &Origin) {
         self.set_polled(origin);
-        let began = self.reactor.probe.latest();
-        self.reactor.probe.poll_begins(origin.id.0);
+        let probe = &self.reactor.probe;
+        probe.poll_begins(origin.id.0);
         if let Some(running) = &self.shared.running {
-            running.set(origin.id, origin.spawned_at, began);
+            running.set(origin.id, origin.spawned_at, probe.latest());
         }
-        began
     }
 
     /// True if a task has panicked since this was called last.
@@ -93,10 +93,12 @@ impl Executor {
         self.sights.has_panicked.take()
     }
 
-    /// A poll that began at `began` is over: nobody is polled. Returns how long it took.
-    pub(crate) fn poll_has_ended(&self, id: TaskId, began: u64) -> Duration {
+    /// A poll is over: nobody is polled. Returns how long it took, if times are
+    /// measured.
+    #[inline]
+    pub(crate) fn poll_has_ended(&self, id: TaskId) -> Duration {
         self.nobody_is_polled();
-        self.reactor.probe.poll_ends(id.0, began, self.reactor.now())
+        self.reactor.probe.poll_ends(id.0, || self.reactor.now())
     }
 
     /// Notes what has come from other threads.

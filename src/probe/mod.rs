@@ -8,6 +8,8 @@ mod record;
 mod ring;
 #[cfg_attr(not(feature = "tracing"), path = "no_span.rs")]
 mod span;
+#[cfg(feature = "record")]
+mod ticks;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -32,13 +34,18 @@ pub(crate) struct Notes {
     pub(crate) times: bool,
     /// How many records are kept, if there is a recorder.
     pub(crate) records: usize,
+    /// The loop's clock is the system's.
+    pub(crate) has_systems_clock: bool,
 }
 
 /// Notes of one loop.
 pub(crate) struct Probe {
     started: Instant,
     is_timed: bool,
-    /// The latest reading of the clock, in nanoseconds since the start.
+    /// What is read instead of the clock; `None`: the clock is, as if times are measured.
+    #[cfg(feature = "record")]
+    ticks: Option<ticks::Ticks>,
+    /// The latest reading of the clock, in nanoseconds since the start, or in ticks.
     latest: Cell<u64>,
     /// When the latest wait ended, which is when its turn's work began.
     woken: Cell<u64>,
@@ -58,11 +65,17 @@ pub(crate) struct Times {
 }
 
 impl Probe {
-    /// Of a loop that is made at `started`.
-    pub(crate) fn new(started: Instant, notes: Notes) -> Self {
+    /// Of a loop that is made now.
+    pub(crate) fn new(now: impl FnOnce() -> Instant, notes: Notes) -> Self {
+        #[cfg(feature = "record")]
+        let ticks =
+            if notes.has_systems_clock && !notes.times { ticks::Ticks::begin() } else { None };
         Self {
-            started,
+            // Right after the ticks have begun, which are counted in parts of this time.
+            started: now(),
             is_timed: notes.times,
+            #[cfg(feature = "record")]
+            ticks,
             latest: Cell::new(0),
             woken: Cell::new(0),
             times: Cell::default(),
@@ -89,8 +102,9 @@ impl Probe {
 
     /// Nanoseconds from the start to `time`.
     pub(crate) fn nanos(&self, time: Instant) -> u64 {
-        let nanos = time.saturating_duration_since(self.started).as_nanos();
-        u64::try_from(nanos).unwrap_or(u64::MAX - 1)
+        let since = time.saturating_duration_since(self.started);
+        // Five centuries; a number of 128 bits takes longer.
+        since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(since.subsec_nanos().into())
     }
 
     /// What has been measured, if anything is.
@@ -105,8 +119,15 @@ impl Probe {
     }
 
     #[inline]
-    fn read(&self, now: Instant) -> u64 {
-        let now = self.nanos(now).max(self.latest.get());
+    fn read(&self, now: impl FnOnce() -> Instant) -> u64 {
+        let latest = self.latest.get();
+        #[cfg(feature = "record")]
+        let now = match &self.ticks {
+            Some(ticks) => ticks.now(latest),
+            None => self.nanos(now()).max(latest),
+        };
+        #[cfg(not(feature = "record"))]
+        let now = self.nanos(now()).max(latest);
         self.latest.set(now);
         now
     }
@@ -124,7 +145,7 @@ impl Probe {
     #[inline]
     pub(crate) fn wait_begins(&self, now: impl FnOnce() -> Instant) {
         if self.is_on() {
-            self.read(now());
+            self.read(now);
         }
     }
 
@@ -139,7 +160,7 @@ impl Probe {
     pub(crate) fn wait_ends(&self, now: impl FnOnce() -> Instant, events: usize) {
         if self.is_on() {
             let began = self.latest.get();
-            let now = self.read(now());
+            let now = self.read(now);
             self.woken.set(now);
             self.update(|times| times.idle += now - began);
             self.ring.waited(began, now, events);
@@ -190,9 +211,11 @@ impl Probe {
         self.ring.poll_begins(id);
     }
 
-    /// A poll has ended that began at `began`. Returns how long it took.
+    /// A poll has ended, which began at the latest reading of the clock. Returns how long it took,
+    /// if times are measured.
     #[inline]
-    pub(crate) fn poll_ends(&self, id: u64, began: u64, now: Instant) -> Duration {
+    pub(crate) fn poll_ends(&self, id: u64, now: impl FnOnce() -> Instant) -> Duration {
+        let began = self.latest();
         let now = self.read(now);
         let took = now - began;
         self.update(|times| {
@@ -203,23 +226,28 @@ impl Probe {
         Duration::from_nanos(took)
     }
 
-    /// A turn has ended, with its last poll.
+    /// A turn has ended, with its last poll; told where polls are watched.
     #[inline]
     pub(crate) fn turn_ends(&self, polls: usize) {
-        if self.is_on() {
-            let (woken, now) = (self.woken.get(), self.latest.get());
-            self.update(|times| {
-                times.turns += 1;
-                times.busy += now - woken;
-                times.longest_turn = times.longest_turn.max(now - woken);
-            });
-            self.ring.turn_ends(woken, now, polls);
-        }
+        let (woken, now) = (self.woken.get(), self.latest.get());
+        self.update(|times| {
+            times.turns += 1;
+            times.busy += now - woken;
+            times.longest_turn = times.longest_turn.max(now - woken);
+        });
+        self.ring.turn_ends(woken, now, polls);
     }
 
     /// What the recorder has.
     #[cfg(feature = "record")]
-    pub(crate) fn recorded(&self) -> Recorded {
-        self.ring.copy()
+    pub(crate) fn recorded(&self, now: Option<Instant>) -> Recorded {
+        let mut recorded = self.ring.copy();
+        if let (Some(ticks), Some(now)) = (&self.ticks, now) {
+            let (all, nanos) = (ticks.now(self.latest()), self.nanos(now));
+            let nanos_of = |ticks| u128::from(ticks) * u128::from(nanos) / u128::from(all.max(1));
+            // No later than now, which is a number of 64 bits.
+            recorded.convert(|ticks| nanos_of(ticks) as u64);
+        }
+        recorded
     }
 }

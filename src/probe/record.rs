@@ -57,12 +57,36 @@ pub(crate) struct Record {
     pub(crate) b: u32,
 }
 
-const _: () = assert!(size_of::<Record>() == 16);
+/// A record in the ring.
+pub(super) type Packed = [u64; 2];
+
+const _: () = assert!(size_of::<Packed>() == 16);
 
 impl Record {
     #[inline]
     pub(super) fn new(time: u64, kind: Kind, a: u32, b: u32) -> Self {
         Self { when: time << 8 | kind as u64, a, b }
+    }
+
+    #[inline]
+    pub(super) fn packed(self) -> Packed {
+        [self.when, u64::from(self.b) << 32 | u64::from(self.a)]
+    }
+
+    pub(super) fn unpacked([when, both]: Packed) -> Self {
+        Self { when, a: both as u32, b: (both >> 32) as u32 }
+    }
+
+    /// Converts what was read of a clock.
+    pub(super) fn convert(&mut self, convert: impl Fn(u64) -> u64) {
+        let Some(kind) = self.kind() else { return };
+        let (end, now) = (self.time(), convert(self.time()));
+        if matches!(kind, Kind::Wait | Kind::Turn | Kind::Poll) {
+            // By its beginning, so that what follows another still does.
+            let began = convert(end - unpack_duration(self.b).min(end));
+            self.b = pack_duration(now - began);
+        }
+        *self = Self::new(now, kind, self.a, self.b);
     }
 
     /// In nanoseconds since the loop was made.
@@ -120,6 +144,7 @@ mod tests {
         for kind in Kind::ALL {
             let record = Record::new((1 << 56) - 1, kind, 1, 2);
             assert_eq!((record.time(), record.kind()), ((1 << 56) - 1, Some(kind)));
+            assert_eq!(Record::unpacked(record.packed()), record);
         }
         assert_eq!(Record::default().kind(), None);
     }

@@ -1,22 +1,20 @@
 //! Layer 0: the flight recorder's ring: what a loop did, in records of 16 bytes, of which the oldest
 //! are written over.
-//! Limits: a few stores for each record; memory for the records comes as it is needed.
-//! Invariant: calls no user code, and allocates only in [`Ring::spawned`] and for new records.
+//! Limits: a few stores for each record; the system gives memory as it is written.
+//! Invariant: calls no user code, and allocates only in [`Ring::spawned`].
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
 
-use super::record::{Kind, LOOP, OUTSIDE, Record, pack_duration};
+use super::record::{Kind, LOOP, OUTSIDE, Packed, Record, pack_duration};
 
-/// Records in one piece of memory.
-const PIECE: usize = 4096;
+/// Fewer are not worth a ring.
+const FEWEST: usize = 4096;
 
 /// Names of tasks that are kept, which may have ended. Those that live are asked for theirs.
 const NAMES: usize = 1024;
-
-type Piece = Box<[Cell<Record>]>;
 
 /// Where a task was spawned; the same place is the same reference.
 type Place = &'static Location<'static>;
@@ -30,8 +28,8 @@ struct Tasks {
 }
 
 pub(super) struct Ring {
-    /// A power of two.
-    pieces: Vec<OnceCell<Piece>>,
+    /// As many as a power of two. The system gives memory for those that are written only.
+    records: Box<[Cell<Packed>]>,
     /// How many records there have been.
     written: Cell<u64>,
     /// Who acts just now: a task by its number, or one of the others.
@@ -51,17 +49,23 @@ pub(crate) struct Recorded {
     pub(crate) names: Vec<(u32, Cow<'static, str>)>,
 }
 
+impl Recorded {
+    /// Converts all readings of the clock by a function that never falls.
+    pub(super) fn convert(&mut self, convert: impl Fn(u64) -> u64) {
+        self.records.iter_mut().for_each(|record| record.convert(&convert));
+    }
+}
+
 /// The number in the records.
 fn short(id: u64) -> u32 {
     id as u32
 }
 
 impl Ring {
-    /// Of `records` records or a few more.
+    /// Of `records` records, or up to twice as many.
     pub(super) fn new(records: usize) -> Self {
-        let pieces = records.div_ceil(PIECE).max(1).next_power_of_two();
         Self {
-            pieces: (0..pieces).map(|_| OnceCell::new()).collect(),
+            records: zeroed(records.max(FEWEST).next_power_of_two()),
             written: Cell::new(0),
             actor: Cell::new(OUTSIDE),
             tasks: RefCell::default(),
@@ -69,12 +73,15 @@ impl Ring {
     }
 
     #[inline]
+    fn place(&self, number: u64) -> &Cell<Packed> {
+        &self.records[number as usize & (self.records.len() - 1)]
+    }
+
+    #[inline]
     fn push(&self, time: u64, kind: Kind, a: u32, b: u32) {
-        let at = self.written.get();
-        self.written.set(at + 1);
-        let piece = (at as usize / PIECE) & (self.pieces.len() - 1);
-        let piece = self.pieces[piece].get_or_init(new_piece);
-        piece[at as usize % PIECE].set(Record::new(time, kind, a, b));
+        let number = self.written.get();
+        self.written.set(number + 1);
+        self.place(number).set(Record::new(time, kind, a, b).packed());
     }
 
     /// Its wait is the next one that is recorded.
@@ -148,14 +155,11 @@ impl Ring {
 
     pub(super) fn copy(&self) -> Recorded {
         let written = self.written.get();
-        let kept = written.min((self.pieces.len() * PIECE) as u64);
-        let record = |at: u64| {
-            let piece = (at as usize / PIECE) & (self.pieces.len() - 1);
-            self.pieces[piece].get().map(|piece| piece[at as usize % PIECE].get())
-        };
+        let kept = written.min(self.records.len() as u64);
+        let record = |number| Record::unpacked(self.place(number).get());
         let tasks = self.tasks.borrow();
         Recorded {
-            records: (written - kept..written).filter_map(record).collect(),
+            records: (written - kept..written).map(record).collect(),
             lost: written - kept,
             places: tasks.places.clone(),
             names: tasks.names.iter().cloned().collect(),
@@ -163,7 +167,11 @@ impl Ring {
     }
 }
 
-#[cold]
-fn new_piece() -> Piece {
-    (0..PIECE).map(|_| Cell::new(Record::default())).collect()
+/// Memory that the system has zeroed, and does not have to give before it is written: of arrays of
+/// numbers std knows that they are zero.
+fn zeroed(count: usize) -> Box<[Cell<Packed>]> {
+    let zeroed = Box::into_raw(vec![[0_u64; 2]; count].into_boxed_slice());
+    // SAFETY: `from_raw` needs a box's slice of the same layout, and nobody else who owns it. A
+    // `Cell<T>` has the layout of `T`, as its documentation says.
+    unsafe { Box::from_raw(zeroed as *mut [Cell<Packed>]) }
 }

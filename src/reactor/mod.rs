@@ -112,7 +112,7 @@ impl Reactor {
         let reports_read_closed = backend.reports_read_closed();
         let mut selector = SourceSelector::with_backend(backend);
         let alarm = if wants_alarm { Some(Alarm::new(&mut selector)?) } else { None };
-        let probe = Probe::new(selector.now(), notes);
+        let probe = Probe::new(|| selector.now(), notes);
         Ok(Self {
             selector: RefCell::new(selector),
             events: RefCell::new(event_capacity.map_or_else(Events::new, Events::with_capacity)),

@@ -84,7 +84,9 @@ impl Builder {
             Choice::Kind(kind) => kind,
             Choice::Environment => BackendKind::from_env()?,
         };
-        self.build_with(kind.open()?)
+        let world = world::current();
+        let has_systems_clock = world.is_none();
+        Runtime::open(self, kind.open()?, world, has_systems_clock)
     }
 
     /// As [`build`](Self::build), over a back end of your own.
@@ -92,7 +94,7 @@ impl Builder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_with(self, backend: Box<dyn Backend + Send>) -> io::Result<Runtime> {
-        Runtime::open(self, backend, world::current())
+        Runtime::open(self, backend, world::current(), false)
     }
 
     /// As [`build_with`](Self::build_with), in a [`world`](crate::world) of your own, whose clock
@@ -105,7 +107,7 @@ impl Builder {
         backend: Box<dyn Backend + Send>,
         world: Rc<dyn World>,
     ) -> io::Result<Runtime> {
-        Runtime::open(self, backend, Some(world))
+        Runtime::open(self, backend, Some(world), false)
     }
 }
 
@@ -124,10 +126,11 @@ impl Runtime {
         builder: Builder,
         backend: Box<dyn Backend + Send>,
         world: Option<Rc<dyn World>>,
+        has_systems_clock: bool,
     ) -> io::Result<Self> {
         let is_timed = builder.timing || builder.slow_poll.is_some();
         let (capacity, timer_fd) = (builder.event_capacity, builder.timer_fd);
-        let notes = Notes { times: is_timed, records: builder.records };
+        let notes = Notes { times: is_timed, records: builder.records, has_systems_clock };
         let reactor = Reactor::new(backend, world, capacity, timer_fd, notes)?;
         let inbox = Inbox::new(reactor.notifier());
         let panics = PanicLog::new(builder.unobserved_panic == UnobservedPanic::Resume);

@@ -37,11 +37,12 @@ impl Runtime {
         inbox.wake_up();
         executor.accept_remote();
         let (polls, root_has_ended) = if reactor.probe.is_on() {
-            self.run_batch(&mut root, &Watched::new(self))
+            let batch = self.run_batch(&mut root, &Watched::new(self));
+            reactor.probe.turn_ends(batch.0);
+            batch
         } else {
             self.run_batch(&mut root, &Unwatched)
         };
-        reactor.probe.turn_ends(polls);
         let counters = executor.counters();
         counters.turns.add(1);
         counters.polls.add(polls);

@@ -39,8 +39,8 @@ impl Watch for Unwatched {
 /// as the second one's.
 pub(super) struct Watched<'r> {
     runtime: &'r Runtime,
-    /// The poll that is under way, and when it began.
-    polled: Cell<Option<(TaskId, u64)>>,
+    /// The task whose poll is under way.
+    polled: Cell<Option<TaskId>>,
 }
 
 /// A poll that is under way. The task's origin may be gone at its end.
@@ -48,7 +48,6 @@ pub(super) struct Polled {
     id: TaskId,
     spawned_at: &'static Location<'static>,
     more: Option<Arc<More>>,
-    began: u64,
     _inside: Option<Inside>,
 }
 
@@ -70,19 +69,19 @@ impl Watch for Watched<'_> {
     #[inline]
     fn begin(&self, executor: &Executor, origin: &Origin) -> Polled {
         let Origin { id, spawned_at, .. } = *origin;
-        let began = executor.watch_polled(origin);
-        self.polled.set(Some((id, began)));
+        executor.watch_polled(origin);
+        self.polled.set(Some(id));
         let more = origin.more().cloned();
         let inside = more.as_ref().map(|more| more.span.enter());
-        Polled { id, spawned_at, more, began, _inside: inside }
+        Polled { id, spawned_at, more, _inside: inside }
     }
 
     #[inline]
     fn end(&self, poll: Polled) {
         self.polled.set(None);
-        let Polled { id, spawned_at, more, began, _inside } = poll;
+        let Polled { id, spawned_at, more, _inside } = poll;
         let executor = &*self.runtime.executor;
-        let took = executor.poll_has_ended(id, began);
+        let took = executor.poll_has_ended(id);
         if executor.take_panicked()
             && let Some(hook) = &self.runtime.after_panic
         {
@@ -103,8 +102,8 @@ impl Watch for Watched<'_> {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         // The future of a `block_on` has panicked: a task's panic is caught.
-        if let Some((id, began)) = self.polled.take() {
-            self.runtime.executor.poll_has_ended(id, began);
+        if let Some(id) = self.polled.take() {
+            self.runtime.executor.poll_has_ended(id);
             if let Some(hook) = &self.runtime.after_panic {
                 // A second panic would abort the process.
                 catch(|| hook()).unwrap_or_else(discard);

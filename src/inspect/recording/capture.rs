@@ -65,7 +65,10 @@ impl Runtime {
 
 impl Recording {
     fn of(executor: &Executor) -> Self {
-        let Recorded { records, lost, places, names } = executor.reactor.probe.recorded();
+        let Recorded { records, lost, places, names } = {
+            let reactor = &executor.reactor;
+            reactor.probe.recorded(reactor.try_now())
+        };
         let mut tasks: BTreeMap<TaskId, Who> = BTreeMap::new();
         for record in records.iter().filter(|record| record.kind() == Some(Kind::Place)) {
             if let Some(place) = places.get(record.b as usize) {

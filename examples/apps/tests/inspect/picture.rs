@@ -11,7 +11,7 @@ use selkie::task::TaskId;
 const WIDTH: f64 = 720.0;
 /// What the names take on the left, and what is left free on the right.
 const LEFT: f64 = 120.0;
-const RIGHT: f64 = 20.0;
+const RIGHT: f64 = 44.0;
 const ROW: f64 = 34.0;
 const TOP: f64 = 16.0;
 
