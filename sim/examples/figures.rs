@@ -1,9 +1,9 @@
 //! How much virtual time a second of real time is: `cargo run --release -p selkie-sim --example
 //! figures`.
 
-use std::future::pending;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
@@ -33,54 +33,78 @@ impl Form {
 }
 
 async fn echo() -> io::Result<()> {
-    let listener = Async::<TcpListener>::bind("0.0.0.0:7")?;
+    serve(Async::<TcpListener>::bind("0.0.0.0:7")?).await
+}
+
+async fn serve(listener: Async<TcpListener>) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         selkie::spawn(async move { futures::io::copy(&stream, &mut &stream).await }).detach();
     }
 }
 
+/// How often something went there and back.
+static ROUND_TRIPS: AtomicU64 = AtomicU64::new(0);
+
 /// Sends `len` bytes every `period`, and reads them back.
-async fn beat(len: usize, period: Duration) -> io::Result<()> {
-    let mut stream = Async::<TcpStream>::connect("server:7").await?;
+async fn beat(server: SocketAddr, len: usize, period: Duration) -> io::Result<()> {
+    let mut stream = Async::<TcpStream>::connect(server).await?;
     let mut message = vec![1; len];
     loop {
         stream.write_all(&message).await?;
         stream.read_exact(&mut message).await?;
-        selkie::sleep(period).await;
+        ROUND_TRIPS.fetch_add(1, Ordering::Relaxed);
+        if !period.is_zero() {
+            selkie::sleep(period).await;
+        }
     }
+}
+
+/// The same over the real loopback, in one runtime, for a second.
+fn loopback(hosts: u32, len: usize) {
+    let before = ROUND_TRIPS.load(Ordering::Relaxed);
+    let ran = selkie::block_on(selkie::timeout(SECOND, async {
+        let listener = Async::<TcpListener>::bind("127.0.0.1:0")?;
+        let server = listener.local_addr()?;
+        for _ in 1..hosts {
+            selkie::spawn(beat(server, len, Duration::ZERO)).detach();
+        }
+        serve(listener).await
+    }));
+    assert!(ran.is_err(), "nothing ends by itself");
+    let count = ROUND_TRIPS.load(Ordering::Relaxed) - before;
+    println!("{:<44} {:<8} {count:>9} round trips a second", "real loopback, without a pause", "");
 }
 
 /// A server, and hosts that each send it something now and then.
 fn beats(form: Form, hosts: u32, len: usize, period: Duration) -> Sim {
     let mut sim = Sim::new(1);
     sim.links(Link::new(Duration::from_millis(1)));
-    form.host(&mut sim, "server", echo);
+    let server = form.host(&mut sim, "server", echo);
+    let server = SocketAddr::new(server.ip(), 7);
     for host in 1..hosts {
-        form.host(&mut sim, format!("host{host}").as_str(), move || beat(len, period));
+        form.host(&mut sim, format!("host{host}").as_str(), move || beat(server, len, period));
     }
-    sim
-}
-
-fn idle(form: Form) -> Sim {
-    let mut sim = Sim::new(1);
-    form.host(&mut sim, "host", pending);
     sim
 }
 
 /// Runs it for so much virtual time, and prints how many seconds of it a second had.
 fn measure(name: &str, form: Form, virtual_time: Duration, mut sim: Sim) {
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), ROUND_TRIPS.load(Ordering::Relaxed));
     sim.run_for(virtual_time);
     let real = start.elapsed();
-    let (steps, hash) = (sim.trace().count(), sim.trace_hash());
-    let rate = virtual_time.as_secs_f64() / real.as_secs_f64();
-    println!("{name:<44} {form:<8?} {rate:>9.1} s/s {steps:>9} steps {real:>9.3?} {hash:016x}");
+    let hash = sim.trace_hash();
+    let [rate, trips] =
+        [virtual_time.as_secs_f64(), (ROUND_TRIPS.load(Ordering::Relaxed) - before) as f64]
+            .map(|count| count / real.as_secs_f64());
+    println!(
+        "{name:<44} {form:<8?} {trips:>9.0} round trips a second, {rate:>8.1} s/s  {hash:016x}"
+    );
 }
 
 fn main() {
+    loopback(10, 1024);
     for form in [Form::Threads, Form::Stepped] {
-        measure("nothing happens", form, 1_000_000 * SECOND, idle(form));
         let heart_beats = beats(form, 100, 16, Duration::from_millis(100));
         measure("100 hosts, heart-beats each 100 ms", form, 20 * SECOND, heart_beats);
         let echoes = beats(form, 10, 1024, Duration::from_millis(5));

@@ -151,10 +151,17 @@ impl Backend for SimBackend {
     }
 
     fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
-        match self.host.form {
-            Form::Threaded => self.wait_in_turn(ready, until),
-            Form::Stepped => self.look(ready).map(|_| ()),
+        if self.host.form == Form::Threaded {
+            return self.wait_in_turn(ready, until);
         }
+        if self.look(ready)? || until.is_now() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a host of Sim::host_stepped has no thread that could wait in a select() or a block_on \
+             of its own; await it, or use Sim::host or Sim::host_blocking",
+        ))
     }
 
     fn on_signal(&mut self, then: OnSignal) {

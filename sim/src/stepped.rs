@@ -42,9 +42,8 @@ impl Sim {
     /// [`host`](Self::host), but it costs no thread, and its turns no change of threads.
     ///
     /// The function need not be `Send`. It shares thread-locals and other statics with the test and
-    /// with all hosts of this form, and it keeps them when it is started again. Whatever
-    /// waits in it blocks the whole simulation: a [`block_on`](selkie::block_on) of its own, or a
-    /// `select()`, has nobody to hand the time on to.
+    /// with all hosts of this form, and it keeps them when it is started again. It cannot wait in a
+    /// `select()` of its own: that is an error.
     ///
     /// # Panics
     /// As [`host`](Self::host).

@@ -8,7 +8,7 @@ mod state;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use selkie_sim::{Faults, Host, Kind, Link, Sim, check, sometimes};
 
@@ -91,6 +91,24 @@ fn a_vote_that_is_forgotten_at_a_restart_is_found_and_made_small() {
     let faults = text.lines().filter(|line| line.contains(": after ")).count();
     assert!((1..=15).contains(&faults), "{text}");
     assert!(text.contains(" SELKIE_FAULTS="), "{text}");
+}
+
+/// The figures: `cargo test --release -p selkie-sim --test counter -- --ignored --nocapture how_many`.
+#[test]
+#[ignore = "it takes minutes"]
+fn how_many_of_a_thousand_seeds_find_the_bug() {
+    std::panic::set_hook(Box::new(|_| {}));
+    for bug in [Bug::None, Bug::ForgetsItsVote] {
+        let (start, mut found, mut virtual_time) = (Instant::now(), 0, Duration::ZERO);
+        for seed in 0..1000 {
+            let mut sim = Sim::new(seed);
+            let run = catch_unwind(AssertUnwindSafe(|| counter(&mut sim, bug)));
+            found += u32::from(run.is_err());
+            virtual_time += sim.now();
+        }
+        let (real, seconds) = (start.elapsed(), virtual_time.as_secs());
+        println!("{bug:?}: {found} of 1000 seeds fail; {seconds} s of virtual time in {real:.1?}");
+    }
 }
 
 /// With the bug: `cargo test -p selkie-sim --features planted-bug --test counter -- --ignored`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use selkie::{Async, Builder};
+use selkie::{Async, Builder, DefaultSelector, Events};
 use selkie_sim::Sim;
 
 use crate::util::Notes;
@@ -126,4 +126,15 @@ fn a_name_that_no_host_has_is_not_looked_up_anywhere_else() {
         })
     });
     assert!(told.starts_with("no simulated host is called \"example.org\""), "{told}");
+}
+
+#[test]
+fn a_stepped_host_cannot_wait_in_a_select_of_its_own() {
+    let mut sim = Sim::new(1);
+    sim.host_stepped("host", || async {
+        let mut selector = DefaultSelector::<TcpStream>::new()?;
+        selector.select(&mut Events::new(), Some(SECOND)).map(|_| ())
+    });
+    let error = panic_of(|| sim.run_for(SECOND));
+    assert!(error.contains("has no thread that could wait in a select()"), "{error}");
 }
