@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::check::parsed;
-use crate::fault::LeftIn;
+use crate::draw::LeftIn;
 use crate::marks;
 use crate::shared::between_runs;
 use crate::sim::{Sim, text_of};

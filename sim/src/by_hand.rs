@@ -1,6 +1,7 @@
 //! Faults that a test makes itself, now.
 
-use crate::fault::{AcceptError, Change, Fault};
+use crate::change::Change;
+use crate::fault::{AcceptError, Fault};
 use crate::rng::nanos;
 use crate::sim::{Host, Sim};
 use crate::state::Event;

@@ -272,7 +272,7 @@ impl State {
     }
 
     /// Plans a change for now.
-    pub(crate) fn plan_change(&mut self, change: crate::fault::Change) {
+    pub(crate) fn plan_change(&mut self, change: crate::change::Change) {
         self.at(self.now, Event::Change(change));
     }
 }

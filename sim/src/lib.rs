@@ -73,12 +73,15 @@ mod attempt;
 mod backend;
 mod baton;
 mod by_hand;
+mod change;
 mod check;
+mod draw;
 mod fault;
 mod host;
 #[doc(hidden)]
 pub mod interposed;
 mod link;
+mod listen;
 mod marks;
 mod place;
 mod rng;
@@ -94,7 +97,8 @@ mod udp;
 mod world;
 
 pub use check::{check, check_repeats};
-pub use fault::{AcceptError, Fault, Faults, Kind, Wrong};
+pub use draw::{Faults, Kind};
+pub use fault::{AcceptError, Fault, Wrong};
 pub use link::Link;
 #[doc(hidden)]
 pub use marks::mark;

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
 use std::time::Duration;
 
-use crate::fault::{Change, Fault};
+use crate::change::Change;
+use crate::fault::Fault;
 use crate::host::{Ended, Host, Seconds, Status};
 use crate::link::Link;
+use crate::listen::Listener;
 use crate::rng::{Rng, mix, nanos};
 use crate::shared::Flags;
 use crate::socket::{Handed, Inode};
-use crate::tcp::{Connection, Listener, Outcome, Side};
+use crate::tcp::{Connection, Outcome, Side};
 use crate::trace::{Act, Trace};
 use crate::udp::Datagrams;
 

@@ -9,10 +9,11 @@ use rustix::io::Errno;
 use selkie::world::Taking;
 use socket2::Type;
 
+use crate::listen::{answers_to, collide};
 use crate::rng::{Rng, hash_bytes, mix};
 use crate::socket::{self, Bell, Handed, Inode};
 use crate::state::{Event, Index, Known, State, number_of};
-use crate::tcp::{answers_to, collide, no_such_host};
+use crate::tcp::no_such_host;
 use crate::trace::Act;
 
 /// A datagram on its way.
