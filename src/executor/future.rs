@@ -132,14 +132,18 @@ pin_project! {
     }
 }
 
-/// Notes that a task's future is gone.
+/// Notes that a task's future is gone. The task itself may be, before all who wait for it are
+/// woken.
 #[inline]
 fn ended(origin: OriginRef) {
-    if cfg!(feature = "record") {
-        // SAFETY: called by the task's future.
-        let id = unsafe { origin.get() }.id;
-        current::with(|executor| executor.reactor.probe.ended(id.0));
-    }
+    current::with(|executor| {
+        executor.is_polled_no_more(origin);
+        if cfg!(feature = "record") {
+            // SAFETY: called by the task's future.
+            let id = unsafe { origin.get() }.id;
+            executor.reactor.probe.ended(id.0);
+        }
+    });
 }
 
 impl<F: Future> Future for TaskFuture<F> {
@@ -152,13 +156,15 @@ impl<F: Future> Future for TaskFuture<F> {
             let polled = future.poll(cx);
             if polled.is_ready() {
                 this.future.set(None);
-                ended(*this.origin);
             } else if this.listed.is_none() {
                 let waker = cx.waker().clone();
                 *this.listed = current::get().map(|executor| executor.list(*this.origin, waker));
             }
             polled
         });
+        if this.future.is_none() {
+            ended(*this.origin);
+        }
         match polled {
             Ok(polled) => polled.map(Ended::with_value),
             Err(payload) => {

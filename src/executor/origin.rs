@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use super::shared::Origin;
 
 /// Points to an origin.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct OriginRef(NonNull<Origin>);
 
 // SAFETY: it gives out a `&Origin` and nothing else, and origins are `Sync`.

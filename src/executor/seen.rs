@@ -69,6 +69,14 @@ impl Executor {
         self.sights.polled.set(Some(OriginRef::new(origin)));
     }
 
+    /// The task of this origin has no future any more; perhaps it was being polled.
+    #[inline]
+    pub(super) fn is_polled_no_more(&self, origin: OriginRef) {
+        if self.sights.polled.get() == Some(origin) {
+            self.sights.polled.set(None);
+        }
+    }
+
     fn nobody_is_polled(&self) {
         self.sights.polled.set(None);
         if let Some(running) = &self.shared.running {
@@ -132,9 +140,10 @@ impl Executor {
     }
 
     fn running(&self) -> Option<&Origin> {
-        // SAFETY: it is set right before the task's poll, whose future is then alive until the
-        // poll returns. Until the next one is set, or the guard takes it away, which a panic does,
-        // too, no code runs that asks. `Runtime::run_batch` must keep to that.
+        // SAFETY: it is set right before the task's poll, and taken away when the task's future is
+        // dropped. If the poll leaves the future alive, no code runs that asks until the next one
+        // is set, or the guard takes it away, which a panic does, too. `Runtime::run_batch` must
+        // keep to that.
         self.sights.polled.get().map(|origin| unsafe { origin.get() })
     }
 

@@ -33,6 +33,7 @@ mod loops;
 mod nesting;
 mod panics;
 mod scenarios;
+mod seen;
 mod tasks;
 mod threads;
 mod turns;
