@@ -1,4 +1,4 @@
-//! What each task is, and what it waits for: [`tasks`].
+//! What goes on inside: [`tasks`] tells what each task waits for, [`metrics`] what the loop has done.
 //!
 //! A program hangs: which task, and on what? The loop knows who waits for which descriptor, in
 //! which direction, and until when. It is asked when somebody wants to know, and costs nothing
@@ -27,6 +27,20 @@
 //!
 //! A program that has [`serve`] among its tasks is asked from outside, by a socket in the file system.
 //! What an explicit loop watches is told by [`Selector::keys`](crate::Selector::keys).
+//!
+//! # What has to be asked for
+//! - [`Builder::timing`](crate::Builder::timing): how often and how long each task is polled, what the
+//!   loop spends its [time](Times) with, and, on any thread, [which task
+//!   runs](crate::Remote::running).
+//! - [`Builder::slow_poll`](crate::Builder::slow_poll): a hook that is told of each poll that took long.
+//! - The feature `record`: a flight recorder in each runtime, and `recording`, which has what the loop
+//!   did lately, for Perfetto and Chrome to draw. It adds 170 instructions to the message of an echo,
+//!   besides the 550 of the program and those of the kernel, and cannot be seen in its time.
+//! - The feature `tracing`: a span of that crate for each task, which its polls enter, and an event
+//!   for each turn, at the level `trace`, under the targets `selkie::task` and `selkie::turn`.
+//!
+//! The guide shows how a [dead-lock](crate::guide::dead_lock), [a task that
+//! blocks](crate::guide::blocked) and [one that starves the others](crate::guide::starved) are found.
 //!
 //! # What it cannot see
 //! What a task waits for is found by its waker: whatever would call it, wakes it. A waker of another

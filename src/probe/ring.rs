@@ -24,6 +24,8 @@ type Place = &'static Location<'static>;
 struct Tasks {
     places: Vec<Place>,
     numbers: HashMap<*const Location<'static>, u32>,
+    /// The place of the latest spawning: mostly that of the next one, too.
+    latest: Option<(Place, u32)>,
     names: VecDeque<(u32, Cow<'static, str>)>,
 }
 
@@ -139,11 +141,15 @@ impl Ring {
     ) {
         self.push(time, Kind::Spawn, short(id), self.actor.get());
         let mut tasks = self.tasks.borrow_mut();
-        let Tasks { places, numbers, names } = &mut *tasks;
-        let number = *numbers.entry(std::ptr::from_ref(place)).or_insert_with(|| {
-            places.push(place);
-            (places.len() - 1) as u32
-        });
+        let Tasks { places, numbers, latest, names } = &mut *tasks;
+        let number = match latest {
+            Some((latest, number)) if std::ptr::eq(*latest, place) => *number,
+            _ => *numbers.entry(std::ptr::from_ref(place)).or_insert_with(|| {
+                places.push(place);
+                (places.len() - 1) as u32
+            }),
+        };
+        *latest = Some((place, number));
         self.push(time, Kind::Place, short(id), number);
         if let Some(name) = name {
             if names.len() == NAMES {
