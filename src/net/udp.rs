@@ -52,6 +52,17 @@ impl Async<UdpSocket> {
             .unwrap_or_else(|| self.io().peer_addr())
     }
 
+    /// Connects it to a peer, at once: [`send`](Self::send) sends to that one, and nothing is received
+    /// from others. It may be connected anew.
+    ///
+    /// # Errors
+    /// As connect(2).
+    pub fn connect(&self, peer: impl Into<SocketAddr>) -> io::Result<()> {
+        let peer = peer.into();
+        self.instead(|world, socket| world.connect_udp(socket, peer))
+            .unwrap_or_else(|| self.io().connect(peer))
+    }
+
     /// Receives a datagram; returns its length, cut to that of `buf`, and its sender.
     ///
     /// # Errors
@@ -91,7 +102,7 @@ impl Async<UdpSocket> {
         .await
     }
 
-    /// Receives a datagram of the peer that the socket is connected to (`get_ref().connect(…)`).
+    /// Receives a datagram of the peer that the socket is [connected](Self::connect) to.
     ///
     /// # Errors
     /// As recv(2).
@@ -123,7 +134,7 @@ impl Async<UdpSocket> {
         .await
     }
 
-    /// Sends a datagram to the peer that the socket is connected to.
+    /// Sends a datagram to the peer that the socket is [connected](Self::connect) to.
     ///
     /// # Errors
     /// As send(2).

@@ -169,3 +169,22 @@ fn a_receiver_and_a_sender_wait_for_one_socket_at_once() {
     assert_eq!(stepped.finish(receive, &watcher).unwrap(), 2);
     assert!(stepped.poll(pin!(other.recv(&mut [0; 8])), &watcher).is_ready());
 }
+
+#[test]
+fn a_connected_socket_hears_its_peer_alone_until_it_is_connected_anew() {
+    run(async || {
+        let [one, other, third] =
+            [(); 3].map(|()| Async::<UdpSocket>::bind("127.0.0.1:0").unwrap());
+        let [first, second] = [&other, &third].map(|socket| socket.local_addr().unwrap());
+        one.connect(first).unwrap();
+        let address = one.local_addr().unwrap();
+        third.send_to(b"ignored", address).await.unwrap();
+        other.send_to(b"heard", address).await.unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(one.recv(&mut buf).await.unwrap(), 5);
+        one.connect(second).unwrap();
+        assert_eq!(one.peer_addr().unwrap(), second);
+        one.send(b"hello").await.unwrap();
+        assert_eq!(third.recv(&mut buf).await.unwrap(), 5);
+    });
+}

@@ -109,6 +109,11 @@ impl World for Small {
         Some(UdpSocket::bind("127.0.0.1:0"))
     }
 
+    fn connect_udp(&self, _socket: BorrowedFd<'_>, peer: SocketAddr) -> Instead<()> {
+        assert_eq!(peer.to_string(), CLIENT);
+        Some(Ok(()))
+    }
+
     fn send_udp(
         &self,
         _socket: BorrowedFd<'_>,
@@ -203,6 +208,7 @@ fn datagrams_go_through_the_world() {
         let socket = Async::<UdpSocket>::bind("192.0.2.1:53")?;
         let target: SocketAddr = CLIENT.parse().unwrap();
         let mut buf = [0; 8];
+        socket.connect(target)?;
         assert_eq!(socket.send_to(b"one", target).await?, 3);
         assert_eq!(socket.send(b"three").await?, 5);
         assert_eq!(socket.peek(&mut buf).await?, 3);

@@ -106,6 +106,12 @@ pub trait World {
         None
     }
 
+    /// Connects a UDP socket to a peer.
+    fn connect_udp(&self, socket: BorrowedFd<'_>, peer: SocketAddr) -> Instead<()> {
+        let _ = (socket, peer);
+        None
+    }
+
     /// Sends a datagram: to `target`, or else to the peer that the socket is connected to.
     fn send_udp(
         &self,
