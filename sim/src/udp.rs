@@ -34,11 +34,18 @@ struct Bound {
     bell: Bell,
     handed: Handed,
     rng: Rng,
+    /// What it was connected to by `Async::connect`.
+    peer: Option<SocketAddr>,
     /// What the next call is told.
     error: Option<Errno>,
 }
 
 impl Bound {
+    /// What it is connected to: by `Async`, or by the standard library.
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer.or_else(|| self.handed.with(peer_of)?.ok())
+    }
+
     fn take_error(&mut self) -> Result<(), Errno> {
         let Some(error) = self.error.take() else { return Ok(()) };
         if self.queue.is_empty() {
@@ -63,6 +70,10 @@ const QUEUE: usize = 212_992;
 impl Datagrams {
     pub(crate) fn bell(&self, id: u64) -> Option<io::Result<OwnedFd>> {
         Some(self.bound.get(&id)?.bell.descriptor())
+    }
+
+    pub(crate) fn peer(&self, id: u64) -> Option<SocketAddr> {
+        self.bound.get(&id)?.peer
     }
 
     pub(crate) fn address(&self, id: u64) -> Option<SocketAddr> {
@@ -100,7 +111,8 @@ impl State {
         let key = mix(number_of((self.hosts[host].ip, address.port()).into()), count);
         let rng = Rng::keyed(self.seed, &[20, key]);
         let queue = VecDeque::new();
-        let bound = Bound { host, address, queue, queued: 0, bell, handed, rng, error: None };
+        let bound =
+            Bound { host, address, queue, queued: 0, bell, handed, rng, peer: None, error: None };
         self.datagrams.bound.insert(id, bound);
         self.know(host, handed.inode, Known::Udp(id));
         self.record(host, Act::Listens, [number_of(address)], || format!("udp {address}"));
@@ -110,19 +122,15 @@ impl State {
     pub(crate) fn send_datagram(
         &mut self,
         id: u64,
-        socket: BorrowedFd<'_>,
         bytes: &[u8],
         target: Option<SocketAddr>,
     ) -> io::Result<usize> {
         if bytes.len() > LONGEST {
             return Err(Errno::MSGSIZE.into());
         }
-        let to = match target {
-            Some(target) => target,
-            None => peer_of(socket)?,
-        };
         let bound = self.datagrams.bound.get_mut(&id).ok_or(Errno::BADF)?;
         bound.take_error()?;
+        let to = target.or_else(|| bound.peer()).ok_or(Errno::DESTADDRREQ)?;
         let (from_host, mut from) = (bound.host, bound.address);
         let mut rng = bound.rng.clone();
         let to_host = self.host_at(from_host, to.ip()).ok_or_else(|| no_such_host(to))?;
@@ -168,7 +176,7 @@ impl State {
         if receiver.queued + bytes.len() > QUEUE {
             return;
         }
-        if receiver.handed.with(peer_of).is_some_and(|peer| peer.is_ok_and(|peer| peer != from)) {
+        if receiver.peer().is_some_and(|peer| peer != from) {
             return;
         }
         let (len, hash) = (bytes.len() as u64, hash_bytes(&bytes));
@@ -181,13 +189,28 @@ impl State {
         self.touch(to_host);
     }
 
+    pub(crate) fn connect_udp(&mut self, id: u64, peer: SocketAddr) -> io::Result<()> {
+        let bound = self.datagrams.bound.get_mut(&id).ok_or(Errno::BADF)?;
+        let host = bound.host;
+        self.host_at(host, peer.ip()).ok_or_else(|| no_such_host(peer))?;
+        let own = self.hosts[host].ip;
+        if let Some(bound) = self.datagrams.bound.get_mut(&id) {
+            bound.peer = Some(peer);
+            // As connect(2) chooses the address that it sends from.
+            if bound.address.ip().is_unspecified() {
+                bound.address.set_ip(if peer.ip().is_loopback() { peer.ip() } else { own });
+            }
+        }
+        Ok(())
+    }
+
     /// Only a socket that is connected is told that nobody hears it.
     pub(crate) fn unheard(&mut self, host: Index, from: SocketAddr, to: SocketAddr) {
         let ip = self.hosts[host].ip;
         let mut all = self.datagrams.bound.values_mut();
         let sender = all.find(|bound| bound.host == host && answers_to(bound.address, from, ip));
         if let Some(sender) = sender
-            && sender.handed.with(peer_of).is_some_and(|peer| peer.is_ok_and(|peer| peer == to))
+            && sender.peer() == Some(to)
         {
             sender.error = Some(Errno::CONNREFUSED);
             sender.bell.ring();

@@ -125,7 +125,7 @@ impl World for HostWorld {
                 })
             }
             Known::Listener(_) => Some(Err(Errno::NOTCONN.into())),
-            Known::Udp(_) => None,
+            Known::Udp(id) => state.datagrams.peer(id).map(Ok),
         })
     }
 
@@ -150,6 +150,13 @@ impl World for HostWorld {
         Some(self.shared.lock().bind_udp(self.host, address))
     }
 
+    fn connect_udp(&self, socket: BorrowedFd<'_>, peer: SocketAddr) -> Instead<()> {
+        self.with(socket, |state, known| {
+            let Known::Udp(id) = known else { return None };
+            Some(state.connect_udp(id, peer))
+        })
+    }
+
     fn send_udp(
         &self,
         socket: BorrowedFd<'_>,
@@ -158,7 +165,7 @@ impl World for HostWorld {
     ) -> Instead<usize> {
         self.with(socket, |state, known| {
             let Known::Udp(id) = known else { return None };
-            Some(state.send_datagram(id, socket, datagram, target))
+            Some(state.send_datagram(id, datagram, target))
         })
     }
 

@@ -15,6 +15,7 @@ pub const ALL: &[Conversation] = &[
     conversation!(several_wait),
     conversation!(nobody_hears),
     conversation!(connected),
+    conversation!(connected_by_std),
     conversation!(bound_twice),
 ];
 
@@ -88,7 +89,7 @@ async fn connected(seen: Seen) {
     let (one, other) = two();
     let third = Async::<UdpSocket>::bind(ANY).unwrap();
     let address = one.local_addr().unwrap();
-    seen.call("connect", one.get_ref().connect(other.local_addr().unwrap()));
+    seen.call("connect", one.connect(other.local_addr().unwrap()));
     let peer = one.peer_addr().map(|peer| peer == other.local_addr().unwrap());
     seen.call("peer", peer);
     seen.call("send", one.send(b"hello").await);
@@ -103,6 +104,15 @@ async fn connected(seen: Seen) {
     one.send(b"anybody?").await.unwrap();
     settle().await;
     seen.call("send to a peer that is gone", one.send(b"anybody?").await);
+}
+
+async fn connected_by_std(seen: Seen) {
+    let (one, other) = two();
+    seen.call("connect", one.get_ref().connect(other.local_addr().unwrap()));
+    let peer = one.peer_addr().map(|peer| peer == other.local_addr().unwrap());
+    seen.call("peer", peer);
+    seen.call("send", one.send(b"hello").await);
+    seen.call("receive", other.recv_from(&mut [0; 8]).await.map(|(len, _)| len));
 }
 
 async fn bound_twice(seen: Seen) {

@@ -6,5 +6,6 @@ mod faults;
 mod hosts;
 mod repeats;
 mod stepped;
+mod udp;
 #[path = "../util/mod.rs"]
 mod util;
