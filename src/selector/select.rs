@@ -3,6 +3,7 @@
 //! made anew if it reports what cannot be removed from it.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use super::backend::{Backend, OnSignal, ReadyList};
@@ -89,7 +90,17 @@ impl<S: AsFd, D, B: Backend> Selector<S, D, B> {
         until: Until,
         each: impl FnMut(Key, &S, &mut D, Readiness),
     ) -> io::Result<()> {
-        self.count_each_until(events, until, each).map(|_| ())
+        /// Empties the buffer of what the back end had found.
+        struct Empties<'e>(&'e mut Events);
+        impl Drop for Empties<'_> {
+            fn drop(&mut self) {
+                self.0.ready.clear();
+            }
+        }
+        let in_a_panic = Empties(events);
+        let result = self.count_each_until(in_a_panic.0, until, each);
+        mem::forget(in_a_panic);
+        result.map(|_| ())
     }
 
     /// As [`select_each_until`](Self::select_each_until); returns how often it called `each`.

@@ -2,6 +2,7 @@
 //! collecting.
 
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use selkie::{Events, Interest, Key, Mode, Readiness};
@@ -13,6 +14,7 @@ use crate::util::{DEADLINE, SILENCE, Subject, on_every_back_end, ready_now, read
 on_every_back_end! {
     every_ready_key_is_handed_over_with_its_own_data,
     the_buffer_is_empty_afterwards,
+    the_buffer_is_empty_after_a_panic_too,
     a_oneshot_that_was_handed_over_is_disarmed,
     without_an_event_it_ends_by_its_timeout_or_a_notification,
 }
@@ -50,6 +52,23 @@ fn the_buffer_is_empty_afterwards<T: Subject>() {
     let mut calls = 0;
     selector.select_each(&mut events, Some(DEADLINE), |_, _, (), _| calls += 1).unwrap();
     assert_eq!((calls, events.len()), (1, 0));
+}
+
+fn the_buffer_is_empty_after_a_panic_too<T: Subject>() {
+    let mut selector = T::selector();
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let (source, peer) = ready_unix_pair();
+        peers.push(peer);
+        selector.register(source, Interest::READ, ()).unwrap();
+    }
+    let mut events = Events::new();
+    let select = AssertUnwindSafe(|| {
+        let each = |_, _: &_, (): &mut (), _| resume_unwind(Box::new("on purpose"));
+        selector.select_each(&mut events, Some(DEADLINE), each)
+    });
+    catch_unwind(select).unwrap_err();
+    assert_eq!((events.len(), events.iter().count()), (0, 0));
 }
 
 fn a_oneshot_that_was_handed_over_is_disarmed<T: Subject>() {
