@@ -26,7 +26,8 @@
 //! turns, and by [`Remote::tasks`](crate::Remote::tasks) on another thread.
 //!
 //! A program that has [`serve`] among its tasks is asked from outside, by a socket in the file system.
-//! What an explicit loop watches is told by [`Selector::keys`](crate::Selector::keys).
+//! What an explicit loop watches is told by [`Selector::keys`](crate::Selector::keys); with the feature
+//! `record`, `Recorder` records what it does.
 //!
 //! # What has to be asked for
 //! - [`Builder::timing`](crate::Builder::timing): how often and how long each task is polled, what the
@@ -72,7 +73,7 @@ pub use self::gather::tasks;
 pub use self::keys::{KeyInfo, Keys};
 pub use self::metrics::{Metrics, Times, metrics};
 #[cfg(feature = "record")]
-pub use self::recording::{Actor, Entry, Recording, What, recording};
+pub use self::recording::{Actor, Entry, Recorder, Recording, What, recording};
 pub use self::serve::{listen, serve};
 pub use self::tasks::{TaskInfo, Tasks};
 pub use self::wait::{Wait, WaitFor};

@@ -49,6 +49,13 @@ impl<S, D, B> Selector<S, D, B> {
         }
     }
 
+    /// The descriptor of a registration.
+    #[cfg(feature = "record")]
+    pub(crate) fn fd_of(&self, key: Key) -> Option<RawFd> {
+        let entry = self.entries.get(key.token_in(self.id)?.slot())?;
+        Some(entry.fd.as_raw_fd())
+    }
+
     /// How many sources are registered.
     pub fn len(&self) -> usize {
         self.entries.len()

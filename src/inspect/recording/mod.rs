@@ -2,6 +2,7 @@
 
 mod capture;
 mod entry;
+mod explicit;
 mod panicked;
 mod saved;
 mod trace;
@@ -9,3 +10,4 @@ mod whole;
 
 pub use self::capture::{Recording, recording};
 pub use self::entry::{Actor, Entry, What};
+pub use self::explicit::Recorder;

@@ -107,7 +107,11 @@ impl<W: Write> Writer<'_, W> {
         let mut tracks = vec![(LOOP, "loop".to_owned())];
         for (id, who) in &self.recording.tasks {
             let name = who.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-            tracks.push((track(*id), format!("{id}{name} ({})", who.spawned_at)));
+            let name = match &*who.spawned_at {
+                "" => name.trim_start().to_owned(),
+                place => format!("{id}{name} ({place})"),
+            };
+            tracks.push((track(*id), name));
         }
         self.event('M', LOOP, "process_name", ",\"args\":{\"name\":\"selkie\"}")?;
         for (track, name) in tracks {

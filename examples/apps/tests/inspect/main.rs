@@ -1,6 +1,7 @@
 //! What is seen inside a runtime with the optional features of `inspect`: the flight recorder and
 //! `tracing`.
 
+mod explicit;
 mod guide;
 mod paper;
 mod picture;
