@@ -16,15 +16,17 @@ use rustix::time::ClockId;
 use selkie::world::World;
 use socket2::SockAddr;
 
-use crate::world::HostWorld;
+use crate::rng::nanos;
+use crate::world::{Form, HostWorld};
 
 /// Has the test's program ask the simulation, on its hosts, where the standard library would ask the
-/// system: for the time (`Instant::now`, `SystemTime::now`), for random bytes (the order of a
-/// `HashMap`), and for the addresses of streams (`TcpStream::local_addr`, `peer_addr`).
+/// system: for the time (`Instant::now`, `SystemTime::now`), for a pause (`thread::sleep`), for random
+/// bytes (the order of a `HashMap`), and for the addresses of streams (`TcpStream::local_addr`,
+/// `peer_addr`).
 ///
 /// Write it once, at the root of a test or of a program. It defines C functions of these names, which
-/// take the place of libc's in the whole program: `clock_gettime`, `getrandom`, `getsockname`,
-/// `getpeername`. Outside of hosts they ask the system, as before.
+/// take the place of libc's in the whole program: `clock_gettime`, `nanosleep`, `clock_nanosleep`,
+/// `getrandom`, `getsockname`, `getpeername`. Outside of hosts they ask the system, as before.
 ///
 /// The calendar's time on a host begins with the year 2026.
 #[macro_export]
@@ -41,6 +43,26 @@ macro_rules! interpose {
             ) -> ::std::ffi::c_int {
                 // SAFETY: the caller's promise is that of clock_gettime(2).
                 unsafe { sim::clock_gettime(clock, time) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn nanosleep(
+                time: *const sim::Timespec,
+                rest: *mut sim::Timespec,
+            ) -> ::std::ffi::c_int {
+                // SAFETY: the caller's promise is that of nanosleep(2).
+                unsafe { sim::nanosleep(time, rest) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn clock_nanosleep(
+                clock: ::std::ffi::c_int,
+                flags: ::std::ffi::c_int,
+                time: *const sim::Timespec,
+                rest: *mut sim::Timespec,
+            ) -> ::std::ffi::c_int {
+                // SAFETY: the caller's promise is that of clock_nanosleep(2).
+                unsafe { sim::clock_nanosleep(clock, flags, time, rest) }
             }
 
             #[unsafe(no_mangle)]
@@ -157,6 +179,78 @@ fn virtual_time(clock: c_int) -> Option<Duration> {
         libc::CLOCK_REALTIME => Some(duration(rustix::time::clock_gettime(ClockId::Realtime))),
         _ => None,
     })
+}
+
+/// As nanosleep(2).
+///
+/// # Safety
+/// As for that: `time` is readable, and `rest` writable or null.
+pub unsafe fn nanosleep(time: *const timespec, rest: *mut timespec) -> c_int {
+    // SAFETY: the caller promises that `time` is readable.
+    let length = since_zero(unsafe { time.read() });
+    if sleep_on_host(|now| now.saturating_add(nanos(length))) {
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_nanosleep, time, rest) as c_int }
+}
+
+/// As clock_nanosleep(2).
+///
+/// # Safety
+/// As for that: `time` is readable, and `rest` writable or null.
+pub unsafe fn clock_nanosleep(
+    clock: c_int,
+    flags: c_int,
+    time: *const timespec,
+    rest: *mut timespec,
+) -> c_int {
+    // SAFETY: the caller promises that `time` is readable.
+    let told = since_zero(unsafe { time.read() });
+    let start = match clock {
+        libc::CLOCK_MONOTONIC => with_host(|host| host.shared.clock_at_start),
+        libc::CLOCK_REALTIME => Some(CALENDAR),
+        _ => None,
+    };
+    if let Some(start) = start {
+        let is_absolute = flags & libc::TIMER_ABSTIME != 0;
+        let deadline = |now: u64| match is_absolute {
+            true => nanos(told.saturating_sub(start)),
+            false => now.saturating_add(nanos(told)),
+        };
+        if sleep_on_host(deadline) {
+            return 0;
+        }
+    }
+    // SAFETY: the caller's promise.
+    let result =
+        unsafe { libc::syscall(libc::SYS_clock_nanosleep, clock, flags, time, rest) as c_int };
+    // This function returns its error, and leaves `errno` alone.
+    if result == 0 { 0 } else { std::io::Error::last_os_error().raw_os_error().unwrap_or(result) }
+}
+
+fn since_zero(time: timespec) -> Duration {
+    Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.clamp(0, 999_999_999) as u32)
+}
+
+/// Sleeps in virtual time, on a host's own thread, to a time of its clock. False elsewhere.
+///
+/// A host that is to end comes back early: it ends at its next wait, as nothing can unwind through
+/// a C function.
+fn sleep_on_host(deadline: impl FnOnce(u64) -> u64) -> bool {
+    // Out of the thread-local, which others may need meanwhile.
+    let host = HOST.try_with(|host| host.try_borrow().ok()?.clone()).ok().flatten();
+    let Some(host) = host.filter(|host| host.form == Form::Threaded) else { return false };
+    let now = || host.own.clock().show(host.shared.flags.clock.load(Ordering::Acquire));
+    let is_ending = || host.own.is_ending.load(Ordering::Acquire);
+    let deadline = deadline(now());
+    if !is_ending() {
+        host.shared.take_turn(host.host);
+    }
+    while now() < deadline && !is_ending() {
+        host.shared.sleep(host.host, Some(deadline));
+    }
+    true
 }
 
 /// As getrandom(2).

@@ -51,7 +51,8 @@
 //! | std's clocks: `Instant::now` | `selkie::time::now`; or [`interpose!`], which answers them, too |
 //! | the order of a `HashMap`, other randomness of the system | [`interpose!`]; or a map with an order. [`Rng`] for a program's own |
 //! | statics and globals | they are those of all hosts, of all seeds in a process, and outlive a restart. Thread-locals are fresh at each start, but not those of [`Sim::host_stepped`] |
-//! | `std::thread::sleep`, blocking reads | they block the simulation in real time; a watchdog names the host |
+//! | `std::thread::sleep` | [`interpose!`] makes it virtual |
+//! | blocking reads, locks that wait for another host | they block the simulation in real time; a watchdog names the host |
 //! | sockets of the real network | are refused when they are registered |
 //! | files | outlive a restart, and are the same for all hosts |
 //! | child processes, signals | are real, and come when they come |

@@ -34,6 +34,32 @@ fn the_standard_librarys_clocks_are_virtual_on_a_host_and_real_elsewhere() {
 }
 
 #[test]
+fn a_thread_that_sleeps_on_a_host_sleeps_in_virtual_time_and_can_be_killed() {
+    let real = Instant::now();
+    let mut sim = Sim::new(1);
+    let woken = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&woken);
+    let sleeper = sim.host_blocking("sleeper", move || {
+        loop {
+            let start = Instant::now();
+            std::thread::sleep(HOUR);
+            assert!(start.elapsed() >= HOUR && start.elapsed() < HOUR + HOUR / 3600);
+            *counted.lock().unwrap() += 1;
+            selkie::block_on(async {});
+        }
+        #[expect(unreachable_code)]
+        ()
+    });
+    sim.run_for(3 * HOUR + HOUR / 2);
+    assert_eq!(*woken.lock().unwrap(), 3);
+    sim.kill(sleeper);
+    assert!(sim.has_ended(sleeper));
+    assert!(real.elapsed() < HOUR / 60);
+    std::thread::sleep(Duration::from_millis(2));
+    assert!(real.elapsed() >= Duration::from_millis(2));
+}
+
+#[test]
 fn the_order_of_a_map_is_that_of_the_seed() {
     let order = |seed: u64| {
         let noted = Arc::new(Mutex::new(vec![]));
