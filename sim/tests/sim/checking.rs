@@ -1,9 +1,10 @@
 //! Many seeds, and what is told of one that fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use selkie_sim::{Faults, Kind, Sim, Wrong, check, sometimes};
+use selkie_sim::{Faults, Kind, Sim, Wrong, between_runs, check, sometimes};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -70,4 +71,51 @@ fn a_process_that_is_aborted_fails_the_check() {
         })
     });
     assert!(text.contains("has ended by signal: 6 (SIGABRT)"), "{text}");
+}
+
+/// The variable that says that it is to.
+const FAILS: &str = "SELKIE_TEST_FAILS";
+
+/// Not a test: what the one below runs, in another process.
+#[test]
+#[ignore = "it fails, for others"]
+fn fails_by_two_faults_for_others() {
+    if std::env::var_os(FAILS).is_none() {
+        return;
+    }
+    check(0..100, fails_by_two_faults);
+}
+
+/// Runs that with these variables. Returns what it has printed.
+fn run_with(variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["checking::fails_by_two_faults_for_others", "--exact", "--ignored", "--nocapture"])
+        .env(FAILS, "1")
+        .envs(variables.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = between_runs(|| command.spawn()).unwrap().wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn the_line_that_repeats_a_failure_repeats_it_and_writes_its_steps() {
+    let told = run_with(&[]);
+    let line = told.lines().find_map(|line| line.strip_prefix("repeat it: ")).unwrap();
+    let variables: Vec<(&str, &str)> =
+        line.split(' ').filter_map(|word| word.split_once('=')).collect();
+    assert_eq!(variables.len(), 2, "{line}");
+    let file = std::env::temp_dir().join(format!("selkie-sim-trace-{}", std::process::id()));
+    let trace = ("SELKIE_TRACE", file.to_str().unwrap());
+    let again = run_with(&[variables[0], variables[1], trace]);
+    assert!(again.contains("it had to come to this"), "{again}");
+    let steps = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(steps.contains("host0      fault     is killed"), "{steps}");
+    assert!(steps.contains("host1      fault     stands still"), "{steps}");
+    let without_faults = run_with(&[variables[0], ("SELKIE_FAULTS", "")]);
+    assert!(without_faults.contains("1 passed"), "{without_faults}");
+    let other_seeds = run_with(&[("SELKIE_SEEDS", "5..5")]);
+    assert!(other_seeds.contains("1 passed"), "{other_seeds}");
 }
