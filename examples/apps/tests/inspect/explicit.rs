@@ -41,7 +41,7 @@ fn an_explicit_loop_records_its_waits_and_how_long_each_key_takes() {
                 What::Event { .. } => "event",
                 What::Wait { .. } => "wait",
                 What::Poll { .. } => "handled",
-                What::Turn { polls, .. } if polls == 2 => "turn of two",
+                What::Turn { polls: 2, .. } => "turn of two",
                 what => panic!("{what:?}"),
             })
             .collect();
