@@ -1,9 +1,9 @@
 //! No panic of user code ends the process, and none goes unnoticed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -246,4 +246,34 @@ fn a_turn_that_a_panic_has_left_does_not_count_as_running() {
     runtime.spawn(async { panic!("detached") }).detach();
     panic_text(|| runtime.turn(Some(Duration::ZERO)));
     assert_eq!(run_on(&runtime, poll_fn(|_| Poll::Ready(7))), 7);
+}
+
+#[test]
+fn a_panic_that_leaves_a_turn_in_the_middle_of_a_round_keeps_the_order_of_the_others() {
+    const MANY: usize = if cfg!(miri) { 500 } else { 100_000 };
+    let runtime = build(Builder::new().polls_per_turn(64));
+    let polled = Rc::new(RefCell::new(Vec::new()));
+    for number in 0..MANY {
+        let polled = Rc::clone(&polled);
+        let wakes = async move {
+            polled.borrow_mut().push(number);
+            yield_now().await;
+            polled.borrow_mut().push(number);
+        };
+        runtime.spawn(wakes).detach();
+    }
+    for number in 1..=3 {
+        let text = panic_text(|| {
+            runtime.block_on(async {
+                yield_now().await;
+                resume_unwind(Box::new("the root's panic"))
+            })
+        });
+        assert_eq!(text, "the root's panic");
+        let polled = polled.borrow().len();
+        assert!((1..MANY).contains(&polled), "{polled} after {number} panics");
+    }
+    while runtime.turn(Some(Duration::ZERO)).unwrap().more {}
+    let twice = polled.take();
+    assert!(twice.iter().copied().eq((0..MANY).chain(0..MANY)), "each, in its turn, twice");
 }
