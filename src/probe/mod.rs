@@ -86,7 +86,12 @@ impl Probe {
     /// True if polls are to be watched.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        cfg!(any(feature = "record", feature = "tracing")) || self.is_timed
+        cfg!(feature = "tracing") || self.reads_clock()
+    }
+
+    #[inline]
+    fn reads_clock(&self) -> bool {
+        cfg!(feature = "record") || self.is_timed
     }
 
     /// True if times are measured.
@@ -144,7 +149,7 @@ impl Probe {
     /// The loop is about to look at the system, and perhaps to wait.
     #[inline]
     pub(crate) fn wait_begins(&self, now: impl FnOnce() -> Instant) {
-        if self.is_on() {
+        if self.reads_clock() {
             self.read(now);
         }
     }
@@ -158,7 +163,7 @@ impl Probe {
     /// The loop has looked, and found so many events.
     #[inline]
     pub(crate) fn wait_ends(&self, now: impl FnOnce() -> Instant, events: usize) {
-        if self.is_on() {
+        if self.reads_clock() {
             let began = self.latest.get();
             let now = self.read(now);
             self.woken.set(now);
@@ -215,6 +220,9 @@ impl Probe {
     /// if times are measured.
     #[inline]
     pub(crate) fn poll_ends(&self, id: u64, now: impl FnOnce() -> Instant) -> Duration {
+        if !self.reads_clock() {
+            return Duration::ZERO;
+        }
         let began = self.latest();
         let now = self.read(now);
         let took = now - began;

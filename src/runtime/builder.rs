@@ -174,7 +174,7 @@ impl Builder {
     }
 
     /// How many records the flight recorder keeps, of 16 bytes each: the number is rounded up.
-    /// Usually 65536; of an echo, a message takes four of them.
+    /// Usually 65536; a message of an echo takes three or four.
     #[cfg(feature = "record")]
     #[must_use]
     pub fn records(mut self, count: usize) -> Self {

@@ -117,7 +117,7 @@ fn polls_and_times_are_told_only_where_they_are_asked_for() {
     let times = timed.metrics().times.unwrap();
     assert!(times.longest_poll >= LIMIT && times.in_polls >= times.longest_poll, "{times:?}");
     assert!(times.longest_turn >= times.longest_poll && times.busy >= times.in_polls, "{times:?}");
-    assert!(times.idle >= LIMIT / 2 && times.mean_turn <= times.longest_turn, "{times:?}");
+    assert!(times.idle > Duration::ZERO && times.mean_turn <= times.longest_turn, "{times:?}");
     let text = timed.metrics().to_string();
     assert!(text.contains("\nselkie_busy_seconds_total "), "{text}");
 }

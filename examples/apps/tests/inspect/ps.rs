@@ -117,7 +117,7 @@ fn what_cannot_be_had_is_an_error_in_a_sentence() {
 fn in_a_terminal_it_draws_in_place_and_leaves_that_as_it_was() {
     let asked = Asked::start();
     let program = env!("CARGO_BIN_EXE_selkie-ps");
-    let command = format!("timeout -s INT 1 {program} --watch=0.1 {}", asked.path().display());
+    let command = format!("timeout -s INT 2 {program} --watch=0.1 {}", asked.path().display());
     let mut script = Command::new("script");
     script.args(["-qec", &command, "/dev/null"]).stdin(std::process::Stdio::null());
     let Ok(out) = script.output() else {
