@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use futures::io::AsyncRead;
 use selkie::Async;
 
 use crate::liar;
-use crate::util::{Stepped, Watcher, near_and_far};
+use crate::util::{Stepped, Watcher, blocking_tcp_pair, near_and_far};
 
 /// How a task of a crowd receives.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,41 @@ fn tasks_that_wait_for_one_source_are_served_in_turn() {
         let counts = served.each_ref().map(|count| count.get());
         assert!(counts.iter().all(|count| *count >= DATAGRAMS / 4), "{how:?}: {counts:?}");
     }
+}
+
+#[test]
+fn tasks_that_wait_for_one_stream_in_different_ways_are_served_in_turn() {
+    const BYTES: usize = 300;
+    let stepped = Stepped::new();
+    let (near, mut far) = blocking_tcp_pair();
+    far.set_nodelay(true).unwrap();
+    let near = Rc::new(stepped.enter(|| Async::new(near)).unwrap());
+    let served: [Rc<Cell<usize>>; 4] = Default::default();
+    for (number, count) in served.iter().enumerate() {
+        let (near, count) = (Rc::clone(&near), Rc::clone(count));
+        let serve = async move {
+            loop {
+                let mut stream = &*near;
+                let mut buf = [0; 1];
+                let read = match number {
+                    0 => near.read_with(|mut io| io.read(&mut buf)).await,
+                    1 => poll_fn(|cx| near.poll_read_with(cx, |mut io| io.read(&mut buf))).await,
+                    _ => poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut buf)).await,
+                };
+                assert_eq!(read.unwrap(), 1);
+                count.set(count.get() + 1);
+            }
+        };
+        stepped.spawn(serve).detach();
+    }
+    stepped.settle();
+    let all = || served.iter().map(|count| count.get()).sum::<usize>();
+    for number in 1..=BYTES {
+        far.write_all(b"x").unwrap();
+        stepped.until("it is read", || all() == number);
+    }
+    let counts = served.each_ref().map(|count| count.get());
+    assert!(counts.iter().all(|count| *count >= BYTES / 6), "{counts:?}");
 }
 
 #[test]
