@@ -80,7 +80,9 @@ fn random_work(random: Random, work: u64, depth: u64) -> Pin<Box<dyn Future<Outp
 fn a_random_program_is_recorded_as_it_can_have_happened_on_every_back_end() {
     for kind in BackendKind::ALL {
         for seed in 0..8 {
-            let runtime = Builder::new().backend(*kind).build().unwrap();
+            // Half of them by the system's clock, the others by the processor's counter.
+            let builder = Builder::new().backend(*kind).timing(seed % 2 == 1);
+            let runtime = builder.build().unwrap();
             let random = Random::new(seed);
             let quiet = runtime.spawn(pending::<()>());
             runtime.block_on(async {
