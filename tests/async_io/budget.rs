@@ -1,16 +1,14 @@
 //! A source that is always ready shares: with other tasks, and within its own.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
 
-use futures::future::{join, join_all, select};
+use futures::future::{join, select};
 use futures::io::AsyncReadExt;
 use selkie::{Async, yield_now};
 
-use crate::util::{blocking_tcp_pair, run};
+use crate::util::run;
 
 /// A stream with one byte to read, that stays there while it is only peeked at.
 fn always_readable() -> (Async<UnixStream>, UnixStream) {
@@ -74,39 +72,5 @@ fn two_firehoses_of_one_task_both_flow() {
             }
         };
         select(Box::pin(both), Box::pin(enough)).await;
-    });
-}
-
-#[test]
-fn streams_that_are_read_by_the_short_path_all_flow_in_one_task() {
-    const BYTES: usize = 3_000;
-    run(async || {
-        let (mut peers, counts) = (Vec::new(), [const { Cell::new(0) }; 5]);
-        let flows = counts.each_ref().map(|count| {
-            let (near, mut far) = blocking_tcp_pair();
-            far.write_all(&[0; BYTES]).unwrap();
-            peers.push(far);
-            let mut near = Async::new(near).unwrap();
-            async move {
-                while count.get() < BYTES {
-                    near.read_exact(&mut [0]).await.unwrap();
-                    count.set(count.get() + 1);
-                }
-            }
-        });
-        let mut all = pin!(join_all(flows));
-        let mut least = Vec::new();
-        poll_fn(|cx| {
-            let before = counts.each_ref().map(Cell::get);
-            let polled = all.as_mut().poll(cx);
-            let done = counts.each_ref().map(Cell::get).iter().sum::<usize>();
-            assert!(done - before.iter().sum::<usize>() <= 64, "one poll goes on and on");
-            least.push(before.into_iter().min());
-            polled
-        })
-        .await;
-        // Those behind the first one do not wait for its end: each goes on in each poll.
-        let half = least.len() / 2;
-        assert!(least[half] >= Some(half - 2), "{:?} of {half}", least[half]);
     });
 }

@@ -2,23 +2,24 @@
 //! mostly: wakers with code of their own, many who share one stream, and those with names.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
-use futures::io::{AsyncRead, AsyncWrite};
+use futures::future::join_all;
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use rustix::event::PollFlags;
 use selkie::{Async, timeout};
 use socket2::SockRef;
 
 use crate::util::{
-    Stepped, Watcher, async_tcp_pair, blocking_tcp_pair, on_own_thread, wait_in_kernel,
+    Stepped, Watcher, async_tcp_pair, blocking_tcp_pair, on_own_thread, run, wait_in_kernel,
 };
 
 thread_local! {
@@ -57,7 +58,7 @@ fn empty_stream(stepped: &Stepped) -> (Async<TcpStream>, TcpStream) {
     wait_in_kernel(&near, PollFlags::IN);
     let watcher = Watcher::new();
     let read = poll_fn(|cx| poll_read(&near, cx.waker()));
-    assert_eq!(stepped.finish(std::pin::pin!(read), &watcher).unwrap(), 5);
+    assert_eq!(stepped.finish(pin!(read), &watcher).unwrap(), 5);
     assert!(poll_read(&near, Waker::noop()).is_pending());
     far.write_all(b"x").unwrap();
     stepped.until("it is readable", || poll_read(&near, Waker::noop()).is_ready());
@@ -235,5 +236,39 @@ fn those_who_share_a_stream_in_every_way_lose_no_byte_and_no_wake() {
             let what = format!("seed {seed}: all have their share");
             stepped.until(&what, || tasks.iter().all(|task| task.is_finished()));
         }
+    });
+}
+
+#[test]
+fn streams_that_are_read_by_the_short_path_all_flow_in_one_task() {
+    const BYTES: usize = 3_000;
+    run(async || {
+        let (mut peers, counts) = (Vec::new(), [const { Cell::new(0) }; 5]);
+        let flows = counts.each_ref().map(|count| {
+            let (near, mut far) = blocking_tcp_pair();
+            far.write_all(&[0; BYTES]).unwrap();
+            peers.push(far);
+            let mut near = Async::new(near).unwrap();
+            async move {
+                while count.get() < BYTES {
+                    near.read_exact(&mut [0]).await.unwrap();
+                    count.set(count.get() + 1);
+                }
+            }
+        });
+        let mut all = pin!(join_all(flows));
+        let mut least = Vec::new();
+        poll_fn(|cx| {
+            let before = counts.each_ref().map(Cell::get);
+            let polled = all.as_mut().poll(cx);
+            let done = counts.each_ref().map(Cell::get).iter().sum::<usize>();
+            assert!(done - before.iter().sum::<usize>() <= 64, "one poll goes on and on");
+            least.push(before.into_iter().min());
+            polled
+        })
+        .await;
+        // Those behind the first one do not wait for its end: each goes on in each poll.
+        let half = least.len() / 2;
+        assert!(least[half] >= Some(half - 2), "{:?} of {half}", least[half]);
     });
 }
