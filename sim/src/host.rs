@@ -65,7 +65,9 @@ pub(crate) struct Host {
     pub(crate) costs: Rng,
     pub(crate) wakes: Rng,
     pub(crate) order: Rng,
-    pub(crate) last_port: u16,
+    /// The next ones that are chosen for a connection, and for a socket that is bound.
+    port: u16,
+    bound_port: u16,
 }
 
 /// What others than the baton's holder see of a host.
@@ -152,20 +154,32 @@ impl Host {
             costs: rng(1),
             wakes: rng(2),
             order: rng(3),
-            last_port: FIRST_PORT,
+            port: FIRST_PORT,
+            bound_port: FIRST_BOUND_PORT,
         })
     }
 
-    /// A port that nobody has chosen.
+    /// A port for a connection.
     pub(crate) fn next_port(&mut self) -> u16 {
-        let port = self.last_port;
-        self.last_port = port.checked_add(1).unwrap_or(FIRST_PORT);
+        let port = self.port;
+        self.port = port.checked_add(1).unwrap_or(FIRST_PORT);
+        port
+    }
+
+    /// A port for a socket that is bound to any.
+    pub(crate) fn next_bound_port(&mut self) -> u16 {
+        let port = self.bound_port;
+        self.bound_port = port.checked_add(1).unwrap_or(FIRST_BOUND_PORT);
         port
     }
 }
 
 /// The first of those ports that the system chooses itself (RFC 6335).
 const FIRST_PORT: u16 = 49152;
+
+/// Beyond those that Linux chooses: the socket that stands for one on the loopback is bound to the
+/// machine's own, where somebody else may listen.
+const FIRST_BOUND_PORT: u16 = 61_000;
 
 /// The most that one go round a program's loop costs, in nanoseconds. It must cost something, or a
 /// loop that only yields would stop the clock.

@@ -53,6 +53,7 @@
 //! | statics and globals | they are those of all hosts, of all seeds in a process, and outlive a restart. Thread-locals are fresh at each start, but not those of [`Sim::host_stepped`] |
 //! | `std::thread::sleep` | [`interpose!`] makes it virtual |
 //! | blocking reads, locks that wait for another host | they block the simulation in real time; a watchdog names the host |
+//! | std's `local_addr` of a listener, on a port where the machine itself listens | `Async::local_addr`; or [`interpose!`] |
 //! | sockets of the real network | are refused when they are registered |
 //! | files | outlive a restart, and are the same for all hosts |
 //! | child processes, signals | are real, and come when they come |

@@ -77,7 +77,7 @@ impl State {
             ));
         }
         if address.port() == 0 {
-            address.set_port(self.hosts[host].next_port());
+            address.set_port(self.hosts[host].next_bound_port());
         }
         Ok(address)
     }
