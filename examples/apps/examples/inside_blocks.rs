@@ -14,14 +14,14 @@ use selkie::{Builder, interval, sleep};
 const LIMIT: Duration = Duration::from_millis(50);
 
 async fn heartbeat() {
-    let mut ticks = interval(Duration::from_millis(20));
+    let mut ticks = interval(Duration::from_millis(100));
     loop {
         ticks.tick().await;
     }
 }
 
 async fn report(blocks: mpsc::Sender<()>) {
-    sleep(Duration::from_millis(70)).await;
+    sleep(Duration::from_millis(110)).await;
     blocks.send(()).expect("the other thread waits");
     thread::sleep(Duration::from_millis(300)); // As a driver of a database may do.
     sleep(Duration::from_millis(30)).await;

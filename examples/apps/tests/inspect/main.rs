@@ -1,5 +1,5 @@
-//! What is seen inside a runtime with the optional features of `inspect`: the flight recorder and
-//! `tracing`.
+//! What is seen inside a runtime with the optional features of `inspect`: the flight recorder, what is made of
+//! it, and the programs of the guide. `tests/spans.rs` has those of `tracing`.
 
 mod explicit;
 mod guide;
@@ -11,4 +11,3 @@ mod ps;
 mod recording;
 mod refused;
 mod trace;
-mod tracing_spans;

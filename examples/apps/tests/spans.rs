@@ -1,6 +1,9 @@
 //! `tracing`: user spans are inside the span of the right task, and turns are events.
+//!
+//! In a program of their own, one after the other: `tracing` keeps for all threads which events
+//! somebody wants to have.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use selkie::{Runtime, yield_now};
 use tracing::field::{Field, Visit};
@@ -8,6 +11,8 @@ use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+
+static ONE_BY_ONE: Mutex<()> = Mutex::new(());
 
 /// Writes down where each event was, as `task 1 one > work`.
 #[derive(Clone, Default)]
@@ -59,6 +64,7 @@ async fn work(what: &'static str) {
 
 #[test]
 fn spans_of_the_user_are_inside_the_task_that_they_were_made_in() {
+    let _alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let notes = Notes::default();
     let subscriber = tracing_subscriber::registry().with(notes.clone());
     tracing::subscriber::with_default(subscriber, || {
@@ -91,6 +97,7 @@ fn spans_of_the_user_are_inside_the_task_that_they_were_made_in() {
 
 #[test]
 fn a_root_that_panics_leaves_its_span() {
+    let _alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let notes = Notes::default();
     let subscriber = tracing_subscriber::registry().with(notes.clone());
     tracing::subscriber::with_default(subscriber, || {
