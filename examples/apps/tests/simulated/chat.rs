@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::io::BufReader;
 use futures::{AsyncBufReadExt, AsyncWriteExt};
 use selkie::{Async, sleep};
-use selkie_sim::{check, sometimes};
+use selkie_sim::{Sim, check, check_repeats, sometimes};
 
 use crate::{SECOND, run_with_faults};
 
@@ -47,31 +47,38 @@ async fn talk(heard: &Mutex<u32>) -> io::Result<()> {
     Ok(())
 }
 
+fn chat(sim: &mut Sim) {
+    let address = SERVER.parse().unwrap();
+    let mut hosts = vec![sim.host("server", move || program::serve(address))];
+    let heard: Arc<Mutex<u32>> = Arc::default();
+    for client in 0..3 {
+        let (name, heard) = (format!("client{client}"), Arc::clone(&heard));
+        hosts.push(sim.host(name.as_str(), move || {
+            let heard = Arc::clone(&heard);
+            async move {
+                loop {
+                    let ended = talk(&heard).await;
+                    sometimes!(ended.is_err());
+                    sleep(SECOND / 4).await;
+                }
+                #[expect(unreachable_code)]
+                ()
+            }
+        }));
+    }
+    run_with_faults(sim, &hosts);
+    let before = *heard.lock().unwrap();
+    sim.run_for(20 * SECOND);
+    let later = *heard.lock().unwrap();
+    assert!(later > before + 100, "they talk again: {before} lines, then {later}");
+}
+
 #[test]
 fn lines_of_a_chat_come_in_order_whatever_goes_wrong() {
-    check(0..8, |sim| {
-        let address = SERVER.parse().unwrap();
-        let mut hosts = vec![sim.host("server", move || program::serve(address))];
-        let heard: Arc<Mutex<u32>> = Arc::default();
-        for client in 0..3 {
-            let (name, heard) = (format!("client{client}"), Arc::clone(&heard));
-            hosts.push(sim.host(name.as_str(), move || {
-                let heard = Arc::clone(&heard);
-                async move {
-                    loop {
-                        let ended = talk(&heard).await;
-                        sometimes!(ended.is_err());
-                        sleep(SECOND / 4).await;
-                    }
-                    #[expect(unreachable_code)]
-                    ()
-                }
-            }));
-        }
-        run_with_faults(sim, &hosts);
-        let before = *heard.lock().unwrap();
-        sim.run_for(20 * SECOND);
-        let later = *heard.lock().unwrap();
-        assert!(later > before + 100, "they talk again: {before} lines, then {later}");
-    });
+    check(0..8, chat);
+}
+
+#[test]
+fn a_chat_takes_the_same_steps_for_a_seed() {
+    check_repeats(3, chat);
 }

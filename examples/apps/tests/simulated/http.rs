@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use selkie::{Async, sleep, timeout};
-use selkie_sim::{check, sometimes};
+use selkie_sim::{Sim, check, check_repeats, sometimes};
 
 use crate::{SECOND, run_with_faults};
 
@@ -32,31 +32,38 @@ async fn echo(text: &str) -> io::Result<bool> {
     Ok(is_whole)
 }
 
+fn http(sim: &mut Sim) {
+    let address = SERVER.parse().unwrap();
+    let mut hosts = vec![sim.host("server", move || program::serve(address))];
+    let done: Arc<Mutex<u32>> = Arc::default();
+    for client in 0..3 {
+        let (name, done) = (format!("client{client}"), Arc::clone(&done));
+        hosts.push(sim.host(name.as_str(), move || {
+            let done = Arc::clone(&done);
+            async move {
+                for number in 0_u32.. {
+                    let text = format!("question {number} of client {client}");
+                    let ended = timeout(20 * SECOND, echo(&text)).await;
+                    sometimes!(matches!(ended, Ok(Err(_))));
+                    *done.lock().unwrap() += u32::from(matches!(ended, Ok(Ok(true))));
+                    sleep(SECOND / 10).await;
+                }
+            }
+        }));
+    }
+    run_with_faults(sim, &hosts);
+    let before = *done.lock().unwrap();
+    sim.run_for(20 * SECOND);
+    let later = *done.lock().unwrap();
+    assert!(later > before + 100, "it goes on: {before} answers, then {later}");
+}
+
 #[test]
 fn an_http_server_answers_what_it_was_asked_whatever_goes_wrong() {
-    check(0..8, |sim| {
-        let address = SERVER.parse().unwrap();
-        let mut hosts = vec![sim.host("server", move || program::serve(address))];
-        let done: Arc<Mutex<u32>> = Arc::default();
-        for client in 0..3 {
-            let (name, done) = (format!("client{client}"), Arc::clone(&done));
-            hosts.push(sim.host(name.as_str(), move || {
-                let done = Arc::clone(&done);
-                async move {
-                    for number in 0_u32.. {
-                        let text = format!("question {number} of client {client}");
-                        let ended = timeout(20 * SECOND, echo(&text)).await;
-                        sometimes!(matches!(ended, Ok(Err(_))));
-                        *done.lock().unwrap() += u32::from(matches!(ended, Ok(Ok(true))));
-                        sleep(SECOND / 10).await;
-                    }
-                }
-            }));
-        }
-        run_with_faults(sim, &hosts);
-        let before = *done.lock().unwrap();
-        sim.run_for(20 * SECOND);
-        let later = *done.lock().unwrap();
-        assert!(later > before + 100, "it goes on: {before} answers, then {later}");
-    });
+    check(0..8, http);
+}
+
+#[test]
+fn an_http_server_takes_the_same_steps_for_a_seed() {
+    check_repeats(3, http);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use selkie::{Async, sleep, timeout};
-use selkie_sim::{check, sometimes};
+use selkie_sim::{Sim, check, check_repeats, sometimes};
 
 use crate::{SECOND, run_with_faults};
 
@@ -44,34 +44,41 @@ async fn there_and_back() -> io::Result<bool> {
     ended.map(|()| back.len() == bytes.len())
 }
 
+fn proxy(sim: &mut Sim) {
+    let [listen, target] = ["10.0.0.2:80", "10.0.0.1:80"].map(|text| text.parse().unwrap());
+    let mut hosts = vec![sim.host("server", echo)];
+    hosts.push(sim.host("proxy", move || program::run(listen, target)));
+    let done: Arc<Mutex<u32>> = Arc::default();
+    for client in 0..2 {
+        let (name, done) = (format!("client{client}"), Arc::clone(&done));
+        hosts.push(sim.host(name.as_str(), move || {
+            let done = Arc::clone(&done);
+            async move {
+                loop {
+                    let ended = timeout(30 * SECOND, there_and_back()).await;
+                    sometimes!(matches!(ended, Ok(Err(_))));
+                    sometimes!(matches!(ended, Ok(Ok(false))));
+                    *done.lock().unwrap() += u32::from(matches!(ended, Ok(Ok(true))));
+                    sleep(SECOND / 4).await;
+                }
+                #[expect(unreachable_code)]
+                ()
+            }
+        }));
+    }
+    run_with_faults(sim, &hosts);
+    let before = *done.lock().unwrap();
+    sim.run_for(20 * SECOND);
+    let later = *done.lock().unwrap();
+    assert!(later > before + 10, "it goes on: {before} times, then {later}");
+}
+
 #[test]
 fn what_a_proxy_brings_is_what_was_sent_whatever_goes_wrong() {
-    check(0..8, |sim| {
-        let [listen, target] = ["10.0.0.2:80", "10.0.0.1:80"].map(|text| text.parse().unwrap());
-        let mut hosts = vec![sim.host("server", echo)];
-        hosts.push(sim.host("proxy", move || program::run(listen, target)));
-        let done: Arc<Mutex<u32>> = Arc::default();
-        for client in 0..2 {
-            let (name, done) = (format!("client{client}"), Arc::clone(&done));
-            hosts.push(sim.host(name.as_str(), move || {
-                let done = Arc::clone(&done);
-                async move {
-                    loop {
-                        let ended = timeout(30 * SECOND, there_and_back()).await;
-                        sometimes!(matches!(ended, Ok(Err(_))));
-                        sometimes!(matches!(ended, Ok(Ok(false))));
-                        *done.lock().unwrap() += u32::from(matches!(ended, Ok(Ok(true))));
-                        sleep(SECOND / 4).await;
-                    }
-                    #[expect(unreachable_code)]
-                    ()
-                }
-            }));
-        }
-        run_with_faults(sim, &hosts);
-        let before = *done.lock().unwrap();
-        sim.run_for(20 * SECOND);
-        let later = *done.lock().unwrap();
-        assert!(later > before + 10, "it goes on: {before} times, then {later}");
-    });
+    check(0..8, proxy);
+}
+
+#[test]
+fn a_proxy_takes_the_same_steps_for_a_seed() {
+    check_repeats(3, proxy);
 }
