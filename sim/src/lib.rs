@@ -64,7 +64,7 @@
 //!
 //! # Limits
 //!
-//! It runs on Linux. A connection needs four descriptors, and a host a thread, unless it is
+//! It runs on Linux. How fast, `sim/figures.txt` in the repository tells. A connection needs four descriptors, and a host a thread, unless it is
 //! [stepped](Sim::host_stepped). Streams lose nothing, and what comes after a partition comes late, as
 //! TCP has it; there is no congestion control.
 
