@@ -64,9 +64,9 @@
 //!
 //! # Limits
 //!
-//! It runs on Linux. How fast, `sim/figures.txt` in the repository tells. A connection needs four descriptors, and a host a thread, unless it is
-//! [stepped](Sim::host_stepped). Streams lose nothing, and what comes after a partition comes late, as
-//! TCP has it; there is no congestion control.
+//! It runs on Linux. How fast, `sim/figures.txt` in the repository tells. A connection needs four
+//! descriptors, and a host a thread, unless it is [stepped](Sim::host_stepped). Streams lose nothing,
+//! and what comes after a partition comes late, as TCP has it; there is no congestion control.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("selkie-sim simulates on Linux only: it needs epoll(7) and eventfd(2)");
