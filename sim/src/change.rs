@@ -13,6 +13,8 @@ pub(crate) enum Change {
     Kill(Index),
     PowerOff(Index),
     Start(Index),
+    /// As `Start`, but not if its program had ended by itself.
+    Revive(Index),
     Pause(Index),
     Resume(Index),
     /// Nothing gets from one to the other any more.
@@ -42,6 +44,7 @@ impl State {
             Change::Kill(host) => return self.end_host(host, Ended::Killed),
             Change::PowerOff(host) => return self.end_host(host, Ended::PoweredOff),
             Change::Start(host) => self.start_again(host),
+            Change::Revive(host) => self.revive(host),
             Change::Pause(host) => self.hosts[host].pauses += 1,
             Change::Resume(host) => self.resume(host),
             Change::Cut(from, to) => self.lane(from, to).cuts += 1,
@@ -73,7 +76,7 @@ impl State {
             Change::Reset(_, other) => format!("its connections with {} are reset", name(other)),
             Change::Kill(_) => "is killed".to_owned(),
             Change::PowerOff(_) => "loses its power".to_owned(),
-            Change::Start(_) => "is started, if it is down".to_owned(),
+            Change::Start(_) | Change::Revive(_) => "is started, if it is down".to_owned(),
             Change::Pause(_) => "stands still".to_owned(),
             Change::Resume(_) => "goes on".to_owned(),
             Change::Refuse(_) => "refuses connections".to_owned(),
@@ -88,6 +91,16 @@ impl State {
     fn start_again(&mut self, host: Index) {
         if self.hosts[host].status == Status::Down && self.hosts[host].thread.is_none() {
             self.starts(host);
+        }
+    }
+
+    fn revive(&mut self, host: Index) {
+        if self.hosts[host].ended == Some(Ended::ByItself) {
+            // Its system is there again; of its connections it knows nothing.
+            self.hosts[host].is_off = false;
+            self.unpark_ways_to(host);
+        } else {
+            self.start_again(host);
         }
     }
 
@@ -155,7 +168,7 @@ impl Change {
         match self {
             Self::Kill(host) => (host, [0, 0, 0]),
             Self::PowerOff(host) => (host, [1, 0, 0]),
-            Self::Start(host) => (host, [2, 0, 0]),
+            Self::Start(host) | Self::Revive(host) => (host, [2, 0, 0]),
             Self::Pause(host) => (host, [3, 0, 0]),
             Self::Resume(host) => (host, [4, 0, 0]),
             Self::Cut(from, to) => (from, [5, to as u64, 0]),

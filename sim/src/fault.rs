@@ -32,7 +32,8 @@ impl AcceptError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wrong {
-    /// A host's program is killed, and started again at the end.
+    /// A host's program is killed, and started again at the end; one that has ended by itself is left
+    /// alone.
     Killed(Host),
     /// A host loses its power, and has it again at the end.
     PoweredOff(Host),
@@ -86,8 +87,10 @@ impl Fault {
     pub(crate) fn changes(&self) -> (Vec<Change>, Vec<Change>) {
         let one = |begin, end| (vec![begin], vec![end]);
         match self.wrong {
-            Wrong::Killed(host) => one(Change::Kill(host.index), Change::Start(host.index)),
-            Wrong::PoweredOff(host) => one(Change::PowerOff(host.index), Change::Start(host.index)),
+            Wrong::Killed(host) => one(Change::Kill(host.index), Change::Revive(host.index)),
+            Wrong::PoweredOff(host) => {
+                one(Change::PowerOff(host.index), Change::Revive(host.index))
+            }
             Wrong::Paused(host) => one(Change::Pause(host.index), Change::Resume(host.index)),
             Wrong::CutOneWay(from, to) => {
                 one(Change::Cut(from.index, to.index), Change::Mend(from.index, to.index))

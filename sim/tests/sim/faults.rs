@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use selkie::Async;
-use selkie_sim::{AcceptError, Sim};
+use selkie_sim::{AcceptError, Sim, Wrong};
 
 use crate::util::{Notes, echo_client, echo_server};
 
@@ -257,4 +257,23 @@ fn what_is_held_back_comes_later_and_in_order() {
     sim.release(server, client);
     sim.run_for(2 * SECOND);
     assert!(sim.has_ended(client));
+}
+
+#[test]
+fn a_fault_starts_no_program_again_that_had_ended_by_itself() {
+    let (mut sim, notes) = (Sim::new(1), Notes::default());
+    let told = notes.clone();
+    let host = sim.host("host", move || {
+        told.add("starts");
+        selkie::sleep(SECOND)
+    });
+    for wrong in [Wrong::Killed(host), Wrong::PoweredOff(host)] {
+        sim.plan(sim.fault(2 * SECOND, wrong, SECOND));
+    }
+    sim.run_for(10 * SECOND);
+    assert_eq!(notes.take(), ["starts"]);
+    sim.plan(sim.fault(SECOND / 2, Wrong::Killed(host), SECOND));
+    sim.start(host);
+    sim.run_for(10 * SECOND);
+    assert_eq!(notes.take(), ["starts", "starts"]);
 }
