@@ -25,17 +25,26 @@ struct Local {
 /// While it lives, an executor is the thread's current one; then the outer one is again.
 pub(crate) struct Entered {
     outer: Option<ManuallyDrop<Rc<Executor>>>,
+    /// What was left of the outer one's budget, if that is another one's, which may be in a poll.
+    suspended: Option<i64>,
 }
 
 impl Entered {
     pub(crate) fn new(executor: Rc<Executor>) -> Self {
+        let inner = Rc::as_ptr(&executor);
         let executor = Some(ManuallyDrop::new(executor));
-        Self { outer: CURRENT.with(|current| current.executor.replace(executor)) }
+        let outer = CURRENT.with(|current| current.executor.replace(executor));
+        let another = outer.as_ref().filter(|outer| Rc::as_ptr(outer) != inner);
+        let suspended = another.map(|outer| outer.reactor.budget().suspend());
+        Self { outer, suspended }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        if let (Some(outer), Some(left)) = (&self.outer, self.suspended) {
+            outer.reactor.budget().resume(left);
+        }
         let left = CURRENT.with(|current| current.executor.replace(self.outer.take()));
         // Perhaps the last reference to a runtime, whose drop runs user code.
         drop(left.map(ManuallyDrop::into_inner));
@@ -48,8 +57,6 @@ impl Drop for Entered {
 /// readable, as do those who could not go on.
 pub(crate) struct Running {
     executor: Rc<Executor>,
-    /// The runtime whose task called this, perhaps, and what was left of that poll's budget.
-    outer: Option<(Rc<Executor>, i64)>,
     _entered: Entered,
 }
 
@@ -63,14 +70,10 @@ impl Running {
             "a turn of this runtime was called inside one of its own tasks; return to the loop \
              instead, or spawn another task"
         );
-        let outer = get().map(|outer| {
-            let left = outer.reactor.budget().suspend();
-            (outer, left)
-        });
         executor.reactor.set_running(true);
         CURRENT.with(|current| current.running.set(current.running.get() + 1));
         let executor = Rc::clone(executor);
-        Self { _entered: Entered::new(Rc::clone(&executor)), outer, executor }
+        Self { _entered: Entered::new(Rc::clone(&executor)), executor }
     }
 }
 
@@ -79,9 +82,6 @@ impl Drop for Running {
         CURRENT.with(|current| current.running.set(current.running.get() - 1));
         self.executor.reactor.set_running(false);
         self.executor.sleep();
-        if let Some((outer, left)) = &self.outer {
-            outer.reactor.budget().resume(*left);
-        }
     }
 }
 
