@@ -1,5 +1,6 @@
 //! Runs a test with a seed: in this process, or in another one of the same program.
 
+use std::any::type_name;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
@@ -59,10 +60,7 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
     pub(crate) fn command(&self) -> String {
         let package =
             variable("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
-        let name =
-            self.program.name.clone().unwrap_or_else(|| std::any::type_name::<F>().to_owned());
-        // That of a closure in a test: `suite::module::test::{{closure}}`.
-        let name = name.split("::{{closure}}").next().unwrap_or_default();
+        let name = self.program.name.as_deref().unwrap_or_else(|| test_of(type_name::<F>()));
         format!("cargo test{package} {name}")
     }
 
@@ -210,6 +208,12 @@ fn understand(check: u64, text: &str) -> (Option<Failed>, bool) {
     (failed, has_ended)
 }
 
+/// The test that a closure is in, by the name of its type: `suite::module::test::{{closure}}`.
+fn test_of(closure: &str) -> &str {
+    let path = closure.split("::{{closure}}").next().unwrap_or_default();
+    path.split_once("::").map_or(path, |(_suite, test)| test)
+}
+
 fn tell(what: &str, text: &str) {
     // A parent that is gone needs nothing.
     let _ = writeln!(std::io::stdout(), "{TELLS}{what} {text}");
@@ -252,6 +256,12 @@ mod tests {
             assert_eq!(unescaped(&escaped(text)), text);
             assert!(!escaped(text).contains('\n'));
         }
+    }
+
+    #[test]
+    fn a_test_is_named_by_a_closure_in_it() {
+        assert_eq!(test_of("suite::module::test::{{closure}}::{{closure}}"), "module::test");
+        assert_eq!(test_of("suite::function"), "function");
     }
 
     #[test]
