@@ -297,20 +297,20 @@ impl State {
         }
     }
 
-    /// Wakes hosts that another host has notified.
+    /// Wakes hosts that were notified while they waited: by another host, or by a thread.
     fn look_for_notified(&mut self) {
+        let by_foreigner = self.flags.notified_by_foreigner.swap(false, Memory::AcqRel);
+        if by_foreigner && !self.allows_threads {
+            let text = format!(
+                "a host was notified at {} by a thread that no simulation runs, so \
+                 that no run would be as another one; do without threads on hosts, or say \
+                 Sim::allow_threads",
+                Seconds(self.now)
+            );
+            self.failure.get_or_insert(Failure(text));
+        }
         for index in 0..self.hosts.len() {
             let host = &mut self.hosts[index];
-            let is_foreign = self.flags.notified_by_foreigner.swap(false, Memory::AcqRel);
-            if is_foreign && !self.allows_threads {
-                let text = format!(
-                    "a host was notified at {} by a thread that no simulation runs, so that no \
-                     run would be as another one; do without threads on hosts, or say \
-                     Sim::allow_threads",
-                    Seconds(self.now)
-                );
-                self.failure.get_or_insert(Failure(text));
-            }
             if host.status == Status::Waiting && host.shared.notified.swap(false, Memory::AcqRel) {
                 self.touch(index);
             }
