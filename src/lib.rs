@@ -9,6 +9,7 @@
 //! [coming_from]: crate::guide::coming_from
 //! [not_guaranteed]: crate::guide::not_guaranteed
 //! [house]: crate::guide::house
+//! [simulation]: crate::guide::simulation
 //! [dead_lock]: crate::guide::dead_lock
 //! [blocked]: crate::guide::blocked
 //! [starved]: crate::guide::starved
