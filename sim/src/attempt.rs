@@ -3,7 +3,6 @@
 use std::any::type_name;
 use std::collections::BTreeSet;
 use std::env;
-use std::fs;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -14,6 +13,7 @@ use std::thread;
 use crate::check::parsed;
 use crate::draw::LeftIn;
 use crate::marks;
+use crate::perfetto;
 use crate::shared::between_runs;
 use crate::sim::{Sim, text_of};
 
@@ -72,7 +72,7 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         }
         let result = catch_unwind(AssertUnwindSafe(|| (self.test)(&mut sim)));
         if keeps_trace && let Some(file) = variable("SELKIE_TRACE") {
-            let written = fs::write(&file, sim.trace().to_string());
+            let written = perfetto::save(&sim.trace(), &file);
             written.unwrap_or_else(|error| panic!("SELKIE_TRACE={file}: {error}"));
         }
         let faults = sim.faults().into_iter().map(|(number, fault)| (number, fault.to_string()));

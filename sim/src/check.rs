@@ -23,7 +23,7 @@ use crate::sim::Sim;
 /// | `SELKIE_SEED=7` | this seed alone, in this process |
 /// | `SELKIE_FAULTS=0,4` | of the faults, only those with these numbers; empty for none |
 /// | `SELKIE_SEEDS=0..1000` | these seeds, instead of those that the test names |
-/// | `SELKIE_TRACE=FILE` | writes the steps of the run of `SELKIE_SEED` to a file |
+/// | `SELKIE_TRACE=FILE` | writes the steps of the run of `SELKIE_SEED` to a file: for Perfetto, if its name ends in `.json` |
 /// | `SELKIE_PROCESSES=1` | how many processes |
 ///
 /// ```

@@ -85,6 +85,7 @@ pub mod interposed;
 mod link;
 mod listen;
 mod marks;
+mod perfetto;
 mod place;
 mod rng;
 mod shared;

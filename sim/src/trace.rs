@@ -37,6 +37,32 @@ pub struct Step {
     hash: u64,
 }
 
+impl Step {
+    /// When, since the simulation began.
+    #[must_use]
+    pub fn at(&self) -> Duration {
+        self.at
+    }
+
+    /// Who did it, or had it happen to it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn act(&self) -> Act {
+        self.act
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, host, act, detail, hash } = self;

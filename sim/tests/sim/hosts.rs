@@ -152,6 +152,37 @@ fn a_kept_trace_can_be_read() {
 }
 
 #[test]
+fn a_kept_trace_is_one_for_perfetto_with_a_track_for_each_host() {
+    let mut sim = Sim::new(1);
+    sim.keep_trace();
+    sim.host("server", || async {
+        let listener = Async::<TcpListener>::bind("0.0.0.0:80")?;
+        let (stream, _) = listener.accept().await?;
+        futures::io::copy(&stream, &mut &stream).await
+    });
+    sim.host("client", || async {
+        let mut stream = Async::<TcpStream>::connect("server:80").await?;
+        stream.write_all(&[0; 1024]).await?;
+        stream.read_exact(&mut [0; 1024]).await
+    });
+    sim.run_for(Duration::from_secs(1));
+    let mut json = Vec::new();
+    sim.trace().write_trace(&mut json).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let (names, steps): (Vec<_>, Vec<_>) =
+        json["traceEvents"].as_array().unwrap().iter().partition(|event| event["ph"] == "M");
+    assert_eq!(steps.len() as u64, sim.trace().count());
+    let named: BTreeSet<_> = names.iter().map(|name| name["tid"].as_u64().unwrap()).collect();
+    let used: BTreeSet<_> = steps.iter().map(|step| step["tid"].as_u64().unwrap()).collect();
+    assert_eq!((named.len(), &named), (2, &used));
+    let times: Vec<_> = steps.iter().map(|step| step["ts"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times.last() <= Some(&1e6), "{times:?}");
+    let count = |kind| steps.iter().filter(|step| step["ph"] == kind).count();
+    assert_eq!([count("B"), count("E")], [2, 2], "each host starts and ends: {json}");
+    assert!(steps.iter().any(|step| step["args"]["detail"] == "1024 bytes on #1"), "{json}");
+}
+
+#[test]
 fn bulk_takes_as_long_as_the_link_needs() {
     let mut sim = Sim::new(5);
     sim.links(Link::new(Duration::from_millis(1)).bandwidth(10_000_000));
