@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use selkie::selector::{Backend, Mode, Notifier, OnSignal, ReadyList, Token, Until};
+use selkie::selector::{Backend, Mode, Notifier, ReadyList, Token, Until, Wrapper};
 use selkie::{Interest, Readiness};
 
 use crate::rng::mix;
 use crate::trace::Act;
 use crate::world::{Form, HostWorld};
 
-pub(crate) struct SimBackend {
-    inner: Box<dyn Backend + Send>,
+/// What is around a back end of the system.
+pub(crate) struct Simulated {
     host: HostWorld,
     /// What is watched in place of what the selector has registered.
     watched: HashMap<Token, OwnedFd>,
@@ -28,9 +28,13 @@ pub(crate) struct SimBackend {
 /// The payload with which a host's thread unwinds at its end.
 pub(crate) struct Ending;
 
-impl SimBackend {
-    pub(crate) fn new(inner: Box<dyn Backend + Send>, host: HostWorld) -> Self {
-        Self { inner, host, watched: HashMap::new(), found: Vec::new() }
+impl Simulated {
+    pub(crate) fn new(host: HostWorld) -> Self {
+        Self { host, watched: HashMap::new(), found: Vec::new() }
+    }
+
+    fn now(&self) -> Instant {
+        self.host.shared.now_on(&self.host.own)
     }
 
     /// Unwinds if the host is to end. An error if it already does: somebody waits in a destructor.
@@ -45,8 +49,8 @@ impl SimBackend {
     }
 
     /// Looks what is ready, in an order that the seed decides. True if there is something.
-    fn look(&mut self, ready: &mut ReadyList) -> io::Result<bool> {
-        self.inner.wait(ready, Until::Now)?;
+    fn look(&mut self, inner: &mut impl Backend, ready: &mut ReadyList) -> io::Result<bool> {
+        inner.wait(ready, Until::Now)?;
         let is_notified = ready.is_notified();
         if is_notified {
             self.host.own.notified.store(false, Ordering::Release);
@@ -54,7 +58,6 @@ impl SimBackend {
         if ready.is_empty() && !is_notified {
             return Ok(false);
         }
-        self.found.clear();
         self.found.extend(ready.drain());
         // By the order of registration first: the system's own may depend on what it is busy with.
         self.found.sort_unstable_by_key(|(token, _)| *token);
@@ -72,16 +75,21 @@ impl SimBackend {
             let notified = is_notified.then(|| "notified".to_owned());
             ready.chain(notified).collect::<Vec<_>>().join(", ")
         });
-        self.found.iter().for_each(|(token, readiness)| ready.push(*token, *readiness));
+        ready.extend(self.found.drain(..));
         Ok(true)
     }
 
-    fn wait_in_turn(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+    fn wait_in_turn(
+        &mut self,
+        inner: &mut impl Backend,
+        ready: &mut ReadyList,
+        until: Until,
+    ) -> io::Result<()> {
         self.go_on()?;
         self.host.shared.take_turn(self.host.host);
         loop {
             self.go_on()?;
-            if self.look(ready)? {
+            if self.look(inner, ready)? {
                 return Ok(());
             }
             let deadline = match until {
@@ -96,25 +104,14 @@ impl SimBackend {
 }
 
 #[allow(unsafe_code)] // The trait's functions are unsafe: they are told what stays open.
-impl Backend for SimBackend {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn now(&self) -> Instant {
-        self.host.shared.now_on(&self.host.own)
-    }
-
-    fn supports(&self, mode: Mode) -> bool {
-        self.inner.supports(mode)
-    }
-
-    fn reports_read_closed(&self) -> bool {
-        self.inner.reports_read_closed()
+impl<B: Backend> Wrapper<B> for Simulated {
+    fn now(&self, _inner: &B) -> Instant {
+        Self::now(self)
     }
 
     unsafe fn register(
         &mut self,
+        inner: &mut B,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
@@ -126,7 +123,7 @@ impl Backend for SimBackend {
         let watched = self.watched.get(&token).map_or(fd, AsFd::as_fd);
         // SAFETY: `fd` stays open by the caller's promise, and what is watched in its place until
         // `unregister` takes it out.
-        let registered = unsafe { self.inner.register(token, watched, interest, mode) };
+        let registered = unsafe { inner.register(token, watched, interest, mode) };
         if registered.is_err() {
             self.watched.remove(&token);
         }
@@ -135,6 +132,7 @@ impl Backend for SimBackend {
 
     unsafe fn modify(
         &mut self,
+        inner: &mut B,
         token: Token,
         fd: BorrowedFd<'_>,
         interest: Interest,
@@ -142,19 +140,19 @@ impl Backend for SimBackend {
     ) -> io::Result<()> {
         let watched = self.watched.get(&token).map_or(fd, AsFd::as_fd);
         // SAFETY: as in `register`.
-        unsafe { self.inner.modify(token, watched, interest, mode) }
+        unsafe { inner.modify(token, watched, interest, mode) }
     }
 
-    fn unregister(&mut self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
+    fn unregister(&mut self, inner: &mut B, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
         let watched = self.watched.remove(&token);
-        self.inner.unregister(token, watched.as_ref().map_or(fd, AsFd::as_fd))
+        inner.unregister(token, watched.as_ref().map_or(fd, AsFd::as_fd))
     }
 
-    fn wait(&mut self, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+    fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {
         if self.host.form == Form::Threaded {
-            return self.wait_in_turn(ready, until);
+            return self.wait_in_turn(inner, ready, until);
         }
-        if self.look(ready)? || until.is_now() {
+        if self.look(inner, ready)? || until.is_now() {
             return Ok(());
         }
         Err(io::Error::new(
@@ -164,12 +162,8 @@ impl Backend for SimBackend {
         ))
     }
 
-    fn on_signal(&mut self, then: OnSignal) {
-        self.inner.on_signal(then);
-    }
-
-    fn notifier(&self) -> Notifier {
-        let (inner, host) = (self.inner.notifier(), self.host.clone());
+    fn notifier(&self, inner: &B) -> Notifier {
+        let (inner, host) = (inner.notifier(), self.host.clone());
         let (shared, own) = (Arc::clone(&host.shared), Arc::clone(&host.own));
         Notifier::new(move || {
             inner.notify()?;
@@ -177,13 +171,5 @@ impl Backend for SimBackend {
             shared.notified();
             Ok(())
         })
-    }
-
-    fn reset(&mut self) -> io::Result<()> {
-        self.inner.reset()
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.inner.descriptor()
     }
 }

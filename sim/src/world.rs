@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use selkie::selector::{Backend, BackendKind};
+use selkie::selector::{Backend, BackendKind, Wrapped};
 use selkie::world::{Instead, Jobs, Taking, World};
 
-use crate::backend::SimBackend;
+use crate::backend::Simulated;
 use crate::host::HostShared;
 use crate::shared::Shared;
 use crate::socket::{Inode, foreign};
@@ -70,7 +70,8 @@ impl World for HostWorld {
     }
 
     fn open(&self, kind: BackendKind) -> io::Result<Box<dyn Backend + Send>> {
-        Ok(Box::new(SimBackend::new(kind.open_system()?, self.clone())))
+        let (inner, wrapper) = (kind.open_system()?, Simulated::new(self.clone()));
+        Ok(Box::new(Wrapped { inner, wrapper }))
     }
 
     fn listen_tcp(&self, address: SocketAddr, backlog: u32) -> Instead<TcpListener> {
