@@ -49,7 +49,7 @@ fn event(step: &Step, track: usize) -> Value {
     let (kind, name) = match step.act() {
         Act::Starts => ("B", "runs".to_owned()),
         Act::Ends => ("E", "runs".to_owned()),
-        act => ("i", format!("{act:?}").to_lowercase()),
+        act => ("i", act.name()),
     };
     // A mark is as high as its track.
     json!({ "ph": kind, "pid": 1, "tid": track, "ts": time, "name": name, "s": "t",

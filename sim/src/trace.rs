@@ -26,6 +26,13 @@ pub(crate) enum Act {
     Fault,
 }
 
+impl Act {
+    /// As it is shown.
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -66,7 +73,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, host, act, detail, hash } = self;
-        let act = format!("{act:?}").to_lowercase();
+        let act = act.name();
         write!(f, "{:>14.9} {host:<10} {act:<9} {detail} [{:08x}]", at.as_secs_f64(), *hash as u32)
     }
 }

@@ -6,13 +6,15 @@ mod second;
 mod third;
 
 use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use selkie_sim::{Faults, Host, Kind, Sim, check};
+use second::Counted;
+use selkie_sim::{Faults, Kind, Sim, check};
 
 fn counts_to_ten(sim: &mut Sim) {
     let total = Arc::new(AtomicU64::new(0));
@@ -26,28 +28,19 @@ fn counts_to_ten(sim: &mut Sim) {
     assert_eq!(total.load(Ordering::Relaxed), 10);
 }
 
-fn second_counts_to_ten(sim: &mut Sim) {
-    let counted = Arc::new(Mutex::new(second::Counted::default()));
+/// The counter that counts once, with this server.
+fn counts_once<F>(sim: &mut Sim, server: fn(Arc<Mutex<Counted>>) -> F)
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let counted = Arc::new(Mutex::new(Counted::default()));
     let shared = Arc::clone(&counted);
-    let server = sim.host("server", move || second::server(Arc::clone(&shared)));
+    let server = sim.host("server", move || server(Arc::clone(&shared)));
     let client = sim.host("client", second::client);
-    run_with_faults(sim, server, client);
-    assert_eq!(counted.lock().unwrap().total, 10);
-}
-
-fn third_counts_to_ten(sim: &mut Sim) {
-    let counted = Arc::new(Mutex::new(third::Counted::default()));
-    let shared = Arc::clone(&counted);
-    let server = sim.host("server", move || third::server(Arc::clone(&shared)));
-    let client = sim.host("client", third::client);
-    run_with_faults(sim, server, client);
-    assert_eq!(counted.lock().unwrap().total, 10);
-}
-
-fn run_with_faults(sim: &mut Sim, server: Host, client: Host) {
     let faults = Faults::new(&[server, client], Duration::from_secs(1));
     sim.draw_faults(&faults.without(&[Kind::Killed, Kind::PoweredOff]));
     assert!(sim.run_until_ended(client, Duration::from_secs(60)));
+    assert_eq!(counted.lock().unwrap().total, 10);
 }
 
 /// What a check tells, if it fails.
@@ -65,7 +58,7 @@ fn the_first_counter_counts_twice_what_was_asked_twice() {
 
 #[test]
 fn the_second_counter_dies_of_an_accept_that_fails() {
-    let told = told_by(|| check(0..100, second_counts_to_ten)).unwrap();
+    let told = told_by(|| check(0..100, |sim| counts_once(sim, second::server))).unwrap();
     println!("{told}");
     assert!(told.contains("host server has failed at"), "{told}");
 }
@@ -79,7 +72,7 @@ fn the_counter_counts_to_ten() {
 
 #[test]
 fn the_third_counter_is_right() {
-    check(0..100, third_counts_to_ten);
+    check(0..100, |sim| counts_once(sim, third::server));
 }
 
 #[test]

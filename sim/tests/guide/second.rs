@@ -24,7 +24,7 @@ pub async fn server(counted: Arc<Mutex<Counted>>) -> io::Result<()> {
     }
 }
 
-async fn serve(stream: Async<TcpStream>, counted: Arc<Mutex<Counted>>) -> io::Result<()> {
+pub async fn serve(stream: Async<TcpStream>, counted: Arc<Mutex<Counted>>) -> io::Result<()> {
     let mut lines = BufReader::new(&stream);
     let mut line = String::new();
     while lines.read_line(&mut line).await? > 0 {
