@@ -8,7 +8,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use selkie::{Async, sleep, timeout};
 use selkie_sim::{Sim, check, check_repeats, sometimes};
 
-use crate::{SECOND, run_with_faults};
+use crate::{SECOND, goes_on_after_faults};
 
 #[path = "../../src/bin/http_server.rs"]
 #[allow(dead_code)]
@@ -51,11 +51,7 @@ fn http(sim: &mut Sim) {
             }
         }));
     }
-    run_with_faults(sim, &hosts);
-    let before = *done.lock().unwrap();
-    sim.run_for(20 * SECOND);
-    let later = *done.lock().unwrap();
-    assert!(later > before + 100, "it goes on: {before} answers, then {later}");
+    goes_on_after_faults(sim, &hosts, &done, 100);
 }
 
 #[test]

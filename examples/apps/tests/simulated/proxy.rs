@@ -8,7 +8,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use selkie::{Async, sleep, timeout};
 use selkie_sim::{Sim, check, check_repeats, sometimes};
 
-use crate::{SECOND, run_with_faults};
+use crate::{SECOND, goes_on_after_faults};
 
 #[path = "../../src/bin/proxy.rs"]
 #[allow(dead_code)]
@@ -66,11 +66,7 @@ fn proxy(sim: &mut Sim) {
             }
         }));
     }
-    run_with_faults(sim, &hosts);
-    let before = *done.lock().unwrap();
-    sim.run_for(20 * SECOND);
-    let later = *done.lock().unwrap();
-    assert!(later > before + 10, "it goes on: {before} times, then {later}");
+    goes_on_after_faults(sim, &hosts, &done, 10);
 }
 
 #[test]
