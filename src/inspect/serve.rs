@@ -13,12 +13,12 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use rustix::fs::{Mode, fchmod};
-use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::gather::tasks;
 use super::metrics::metrics;
 use crate::io::Async;
+use crate::net::is_exhaustion;
 use crate::time::timeout;
 
 /// How long a client may take to ask and to read the answer.
@@ -126,8 +126,7 @@ pub async fn serve(listener: Async<UnixListener>) -> io::Result<()> {
 
 /// True if the next `accept` may do better: `incoming` pauses before that, where it has to.
 fn passes(error: &io::Error) -> bool {
-    let errors = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::CONNABORTED];
-    Errno::from_io_error(error).is_some_and(|error| errors.contains(&error))
+    is_exhaustion(error) || error.kind() == io::ErrorKind::ConnectionAborted
 }
 
 async fn talk(client: &mut Async<UnixStream>) -> io::Result<()> {

@@ -67,7 +67,7 @@ impl<C> Stream for Incoming<'_, C> {
 }
 
 /// True if the process or the system is out of something, rather than this connection bad.
-fn is_exhaustion(error: &io::Error) -> bool {
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)

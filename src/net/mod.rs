@@ -41,6 +41,7 @@ mod unix;
 pub use address::{Addresses, ToAddresses};
 pub use copy::{Copied, CopyError, CopyOperation, Side, copy_bidirectional};
 pub use incoming::Incoming;
+pub(crate) use incoming::is_exhaustion;
 #[cfg(any(
     target_os = "android",
     target_os = "dragonfly",
