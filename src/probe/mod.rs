@@ -8,7 +8,7 @@ mod record;
 mod ring;
 #[cfg_attr(not(feature = "tracing"), path = "no_span.rs")]
 mod span;
-#[cfg(feature = "record")]
+#[cfg_attr(not(feature = "record"), path = "no_ticks.rs")]
 mod ticks;
 
 use std::borrow::Cow;
@@ -23,6 +23,7 @@ pub(crate) use self::ring::Recorded;
 pub(crate) use self::span::{Inside, TaskSpan, tell_turn};
 
 use self::ring::Ring;
+use self::ticks::Ticks;
 
 /// Records that a recorder keeps, unless it is told otherwise: a MiB, the last tenth of a second of
 /// an echo server that has much to do, and hours of a quiet program.
@@ -43,8 +44,7 @@ pub(crate) struct Probe {
     started: Instant,
     is_timed: bool,
     /// What is read instead of the clock; `None`: the clock is, as if times are measured.
-    #[cfg(feature = "record")]
-    ticks: Option<ticks::Ticks>,
+    ticks: Option<Ticks>,
     /// The latest reading of the clock, in nanoseconds since the start, or in ticks.
     latest: Cell<u64>,
     /// When the latest wait ended, which is when its turn's work began.
@@ -67,14 +67,11 @@ pub(crate) struct Times {
 impl Probe {
     /// Of a loop that is made now.
     pub(crate) fn new(now: impl FnOnce() -> Instant, notes: Notes) -> Self {
-        #[cfg(feature = "record")]
-        let ticks =
-            if notes.has_systems_clock && !notes.times { ticks::Ticks::begin() } else { None };
+        let ticks = if notes.has_systems_clock && !notes.times { Ticks::begin() } else { None };
         Self {
             // Right after the ticks have begun, which are counted in parts of this time.
             started: now(),
             is_timed: notes.times,
-            #[cfg(feature = "record")]
             ticks,
             latest: Cell::new(0),
             woken: Cell::new(0),
@@ -126,13 +123,10 @@ impl Probe {
     #[inline]
     fn read(&self, now: impl FnOnce() -> Instant) -> u64 {
         let latest = self.latest.get();
-        #[cfg(feature = "record")]
         let now = match &self.ticks {
             Some(ticks) => ticks.now(latest),
             None => self.nanos(now()).max(latest),
         };
-        #[cfg(not(feature = "record"))]
-        let now = self.nanos(now()).max(latest);
         self.latest.set(now);
         now
     }
