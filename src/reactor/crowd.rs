@@ -205,17 +205,7 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::task::Wake;
-
-    struct Named;
-    impl Wake for Named {
-        fn wake(self: Arc<Self>) {}
-    }
-
-    fn waker() -> Waker {
-        Arc::new(Named).into()
-    }
+    use crate::reactor::waiter::waker_of_its_own as waker;
 
     #[test]
     fn waiters_that_give_up_under_fresh_wakers_do_not_pile_up() {

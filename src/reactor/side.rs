@@ -264,17 +264,7 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::task::Wake;
-
-    struct Named;
-    impl Wake for Named {
-        fn wake(self: Arc<Self>) {}
-    }
-
-    fn waker() -> Waker {
-        Arc::new(Named).into()
-    }
+    use crate::reactor::waiter::waker_of_its_own as waker;
 
     /// As `will_wake`, for which a vtable that has many addresses, as in Miri, makes two of one.
     fn is(one: &Waker, other: &Waker) -> bool {

@@ -60,3 +60,13 @@ fn wake_several(due: &mut Vec<Waker>) {
     }) {}
     panics.resume();
 }
+
+/// A waker that does nothing, and is no other one.
+#[cfg(test)]
+pub(super) fn waker_of_its_own() -> Waker {
+    struct OfItsOwn;
+    impl std::task::Wake for OfItsOwn {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+    std::sync::Arc::new(OfItsOwn).into()
+}
