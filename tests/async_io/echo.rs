@@ -10,33 +10,10 @@ use futures::io::{AsyncReadExt, AsyncWriteExt, copy};
 use futures::{StreamExt, TryStreamExt, future};
 use selkie::{Async, Builder, Task, yield_now};
 
+use crate::util::numbers::Numbers;
 use crate::util::{on_own_thread, run};
 
 const CONNECTIONS: u64 = 200;
-
-/// A stream of numbers that look random, the same each time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: u64) -> usize {
-        (self.next() % limit) as usize
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
-}
 
 /// Serves for ever; closes its side when the client has closed its own.
 fn server() -> (SocketAddr, Task<()>) {

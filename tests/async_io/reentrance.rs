@@ -10,12 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use selkie::{Async, Runtime, Sleep, sleep};
 
 use crate::liar;
+use crate::util::wakers::eventful;
 use crate::util::{DEADLINE, SILENCE, Stepped, Watcher, near_and_far, on_own_thread, runtime};
 
 thread_local! {
@@ -238,24 +239,6 @@ fn a_source_of_one_runtime_wakes_a_task_of_another_on_the_same_thread() {
     assert_eq!(other.block_on(task).unwrap(), 5);
 }
 
-thread_local! {
-    /// What a waker's clone does, once.
-    static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-}
-
-/// A waker whose clone runs `ON_CLONE`.
-fn eventful() -> Waker {
-    fn clone(data: *const ()) -> RawWaker {
-        if let Some(act) = ON_CLONE.with(|act| act.take()) {
-            act();
-        }
-        RawWaker::new(data, &VTABLE)
-    }
-    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
-    // SAFETY: the functions use no data, and may be called on any thread.
-    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) }
-}
-
 #[test]
 fn a_waker_whose_clone_takes_a_turn_loses_no_event() {
     on_own_thread(|| {
@@ -269,9 +252,8 @@ fn a_waker_whose_clone_takes_a_turn_loses_no_event() {
             far.write_all(b"x").unwrap();
             loop_.until("the event is there", || loop_.turn(Some(DEADLINE)).unwrap().events > 0);
         };
-        ON_CLONE.set(Some(Box::new(act)));
         // Waiting now would be for ever: the event has come while the waker was cloned.
-        let waker = eventful();
+        let waker = eventful(act);
         assert!(near.poll_readable(&mut Context::from_waker(&waker)).is_ready());
     });
 }
@@ -288,8 +270,7 @@ fn a_waker_whose_clone_takes_a_turn_loses_no_timer() {
         assert!(!poll(&mut timer, first));
         let loop_ = Rc::clone(&stepped);
         let act = move || assert_eq!(loop_.turn(Some(DEADLINE)).unwrap().timers, 1);
-        ON_CLONE.set(Some(Box::new(act)));
-        let waker = eventful();
+        let waker = eventful(act);
         assert!(poll(&mut timer, &waker), "it fired while the waker was cloned");
     });
 }

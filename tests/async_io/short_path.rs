@@ -1,7 +1,7 @@
 //! A poll of a TCP stream is mostly a system call or a wait, and nothing more. What is not as
 //! mostly: wakers with code of their own, many who share one stream, and those with names.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -18,33 +18,11 @@ use rustix::event::PollFlags;
 use selkie::{Async, timeout};
 use socket2::SockRef;
 
+use crate::util::numbers::Numbers;
+use crate::util::wakers::{eventful, eventful_wakes, eventful_was_cloned};
 use crate::util::{
     Stepped, Watcher, async_tcp_pair, blocking_tcp_pair, on_own_thread, run, wait_in_kernel,
 };
-
-thread_local! {
-    /// What the next clone of an eventful waker does.
-    static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-    /// How often such a waker was woken.
-    static WOKEN: Cell<usize> = const { Cell::new(0) };
-}
-
-/// A waker whose clone first does `act`, once.
-fn eventful(act: impl FnOnce() + 'static) -> Waker {
-    fn clone(data: *const ()) -> RawWaker {
-        if let Some(act) = ON_CLONE.take() {
-            act();
-        }
-        RawWaker::new(data, &VTABLE)
-    }
-    fn wake(_: *const ()) {
-        WOKEN.set(WOKEN.get() + 1);
-    }
-    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| {});
-    ON_CLONE.set(Some(Box::new(act)));
-    // SAFETY: the functions use no data, and may be called on any thread.
-    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) }
-}
 
 fn poll_read(mut stream: &Async<TcpStream>, waker: &Waker) -> Poll<std::io::Result<usize>> {
     Pin::new(&mut stream).poll_read(&mut Context::from_waker(waker), &mut [0; 8])
@@ -82,11 +60,11 @@ fn a_waker_whose_clone_takes_a_turn_loses_no_bytes() {
             loop_.settle();
         });
         let polled = poll_read(&near, &waker);
-        assert!(ON_CLONE.with_borrow(|act| act.is_none()));
+        assert!(eventful_was_cloned());
         match polled {
             Poll::Ready(read) => assert_eq!(read.unwrap(), 1),
             // It looked before the waker was cloned, and the event is still to come.
-            Poll::Pending => stepped.until("it is woken", || WOKEN.get() > 0),
+            Poll::Pending => stepped.until("it is woken", || eventful_wakes() > 0),
         }
     });
 }
@@ -100,7 +78,7 @@ fn a_waker_whose_clone_waits_for_the_same_stream_takes_nobodys_place() {
         let (stream, waits) = (Rc::clone(&near), other.waker());
         let waker = eventful(move || assert!(poll_read(&stream, &waits).is_pending()));
         assert!(poll_read(&near, &waker).is_pending());
-        assert!(ON_CLONE.with_borrow(|act| act.is_none()));
+        assert!(eventful_was_cloned());
         far.write_all(b"x").unwrap();
         stepped.until("the other is woken", || other.count() > 0);
     });
@@ -134,20 +112,8 @@ fn a_waker_whose_clone_panics_leaves_the_stream_in_order() {
     });
 }
 
-/// Small numbers that are the same in each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 /// Reads up to `most` bytes in one of the ways that there are; gives up now and then.
-async fn read_somehow(stream: &Async<TcpStream>, way: u64, most: usize) -> Option<usize> {
+async fn read_somehow(stream: &Async<TcpStream>, way: usize, most: usize) -> Option<usize> {
     let mut buf = vec![0; most];
     let mut stream_ref = stream;
     let read = match way {
@@ -189,7 +155,7 @@ async fn read_somehow(stream: &Async<TcpStream>, way: u64, most: usize) -> Optio
 /// Reads `left` bytes, and then no more.
 async fn read_share(stream: Async<TcpStream>, mut left: usize, mut numbers: Numbers) {
     while left > 0 {
-        let (way, most) = (numbers.below(6), 1 + numbers.below(3_000) as usize);
+        let (way, most) = (numbers.below(6), 1 + numbers.below(3_000));
         left -= read_somehow(&stream, way, most.min(left)).await.unwrap_or(0);
         if numbers.below(4) == 0 {
             selkie::yield_now().await;
@@ -202,7 +168,7 @@ async fn write_share(stream: Async<TcpStream>, mut left: usize, mut numbers: Num
     let mut stream_ref = &stream;
     let bytes = [b'.'; 8_000];
     while left > 0 {
-        let bytes = &bytes[..left.min(1 + numbers.below(8_000) as usize)];
+        let bytes = &bytes[..left.min(1 + numbers.below(8_000))];
         let len = match numbers.below(3) {
             0 => stream.write_with(|mut io| io.write(bytes)).await,
             _ => poll_fn(|cx| Pin::new(&mut stream_ref).poll_write(cx, bytes)).await,
@@ -228,7 +194,8 @@ fn those_who_share_a_stream_in_every_way_lose_no_byte_and_no_wake() {
             SockRef::from(&far).set_send_buffer_size(16 * 1024).unwrap();
             let mut tasks = Vec::new();
             for number in 1..=TASKS {
-                let [reads, writes] = [100, 200].map(|more| Numbers(seed * 1_000 + more + number));
+                let [reads, writes] =
+                    [100, 200].map(|more| Numbers::new(seed * 1_000 + more + number));
                 tasks.push(stepped.spawn(read_share(near.clone(), SHARE, reads)));
                 tasks.push(stepped.spawn(write_share(far.clone(), SHARE, writes)));
             }

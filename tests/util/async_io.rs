@@ -1,6 +1,7 @@
 //! Helpers of the async tests: ways to run one, loopback pairs, and a waker that counts.
 
 mod cpu_time;
+pub mod numbers;
 pub mod sockets;
 pub mod wakers;
 

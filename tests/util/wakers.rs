@@ -2,10 +2,11 @@
 
 #![allow(dead_code)] // No test binary needs all of it.
 
+use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::{Wake, Waker};
+use std::task::{RawWaker, RawWakerVTable, Wake, Waker};
 
 /// Wakers that count how often they are woken.
 #[derive(Default)]
@@ -41,4 +42,38 @@ impl Wake for Bomb {
     fn wake(self: Arc<Self>) {
         resume_unwind(Box::new("the waker's panic"));
     }
+}
+
+thread_local! {
+    /// What the next clone of an eventful waker does.
+    static ON_CLONE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    /// How often such a waker was woken.
+    static WOKEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A waker whose clone first does `act`, once. A thread has one at a time.
+pub fn eventful(act: impl FnOnce() + 'static) -> Waker {
+    fn clone(data: *const ()) -> RawWaker {
+        if let Some(act) = ON_CLONE.take() {
+            act();
+        }
+        RawWaker::new(data, &VTABLE)
+    }
+    fn wake(_: *const ()) {
+        WOKEN.set(WOKEN.get() + 1);
+    }
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, |_| {});
+    ON_CLONE.set(Some(Box::new(act)));
+    // SAFETY: the functions use no data, and may be called on any thread.
+    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) }
+}
+
+/// True if the eventful waker of this thread was cloned.
+pub fn eventful_was_cloned() -> bool {
+    ON_CLONE.with_borrow(Option::is_none)
+}
+
+/// How often eventful wakers of this thread were woken.
+pub fn eventful_wakes() -> usize {
+    WOKEN.get()
 }
