@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use nix::sys::signal::{SigHandler, Signal as Number, signal};
+use nix::sys::signal::{SigHandler, Signal as Number, signal as signal_action};
 use selkie::signal::{SIGINT, SIGTERM, SIGUSR1, Signal, Signals, ctrl_c};
 
 use crate::alone::{alone, command};
@@ -19,6 +19,10 @@ use crate::util::{DEADLINE, run};
 #[track_caller]
 fn ends_by(signal: Signal, test: impl Fn()) {
     if child::role().is_some() {
+        let number = Number::try_from(signal.number()).unwrap();
+        // Whoever runs this in the background of a script has SIGINT ignored.
+        // SAFETY: it installs no handler.
+        unsafe { signal_action(number, SigHandler::SigDfl) }.unwrap();
         test();
         // The signal may come to the other thread.
         thread::sleep(2 * DEADLINE);
@@ -98,7 +102,7 @@ fn the_threads_last_signals_counts_and_not_that_of_one_thread() {
 fn a_signal_that_was_ignored_is_ignored_again() {
     alone(|| {
         // SAFETY: to ignore a signal runs no code.
-        unsafe { signal(Number::SIGTERM, SigHandler::SigIgn) }.unwrap();
+        unsafe { signal_action(Number::SIGTERM, SigHandler::SigIgn) }.unwrap();
         let signals = Signals::new([SIGTERM]).unwrap();
         send(SIGTERM);
         assert_eq!(taken(&signals), [SIGTERM]);
@@ -131,7 +135,7 @@ fn a_handler_that_others_installed_meanwhile_stays() {
     alone(|| {
         let signals = Signals::new([SIGTERM]).unwrap();
         // SAFETY: the handler only stores to an atomic.
-        unsafe { signal(Number::SIGTERM, SigHandler::Handler(note)) }.unwrap();
+        unsafe { signal_action(Number::SIGTERM, SigHandler::Handler(note)) }.unwrap();
         drop(signals);
         send(SIGTERM);
         assert!(CAME.load(Ordering::SeqCst));
