@@ -1,5 +1,6 @@
 //! Layer 0: values under keys, in slots that are used again.
-//! Limits: constant time; memory follows the most values that there were at once.
+//! Limits: constant time; memory follows the most values that there were at once, since there were
+//! none.
 //! Invariant: a key is given out once; a slot whose versions are used up is not used again.
 
 // Not the crate slotmap: a selector has to know which bits of its keys are the slot, for the table
@@ -40,7 +41,12 @@ pub(crate) struct Slots<T> {
     /// The slots to use again, the last one first.
     vacant: Vec<u32>,
     len: usize,
+    /// That of the first value of a new slot: over all versions of slots that were given back.
+    first_version: u32,
 }
+
+/// Slots that are not given back when they are vacant: a few should not talk to the allocator.
+const KEPT: usize = 64;
 
 #[derive(Debug)]
 struct Slot<T> {
@@ -57,7 +63,7 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new(), vacant: Vec::new(), len: 0 }
+        Self { slots: Vec::new(), vacant: Vec::new(), len: 0, first_version: 1 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -69,7 +75,7 @@ impl<T> Slots<T> {
     pub(crate) fn insert(&mut self, value: T) -> SlotKey {
         let index = self.vacant.pop().unwrap_or_else(|| {
             let index = u32::try_from(self.slots.len()).ok().filter(|index| *index < u32::MAX);
-            self.slots.push(Slot { version: 1, value: None });
+            self.slots.push(Slot { version: self.first_version, value: None });
             index.expect("more values than can be told apart")
         });
         let slot = &mut self.slots[index as usize];
@@ -80,13 +86,35 @@ impl<T> Slots<T> {
 
     pub(crate) fn remove(&mut self, key: SlotKey) -> Option<T> {
         let slot = self.slots.get(key.index() as usize)?;
-        if slot.version == key.version() { self.empty(key.index()) } else { None }
+        let value = if slot.version == key.version() { self.empty(key.index()) } else { None };
+        self.give_back();
+        value
+    }
+
+    /// Gives the memory back when all slots of many are vacant.
+    #[inline]
+    fn give_back(&mut self) {
+        if self.len == 0 && self.slots.len() > KEPT {
+            self.forget_slots();
+        }
+    }
+
+    #[cold]
+    fn forget_slots(&mut self) {
+        let latest = self.slots.iter().map(|slot| slot.version).max().unwrap_or_default();
+        // All new ones begin there: half of the versions are for those that are never given back.
+        if latest < u32::MAX / 2 {
+            self.first_version = latest;
+            (self.slots, self.vacant) = (Vec::new(), Vec::new());
+        }
     }
 
     /// Takes all values out. Their keys name nothing from then on.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let indices = 0..self.slots.len() as u32; // `insert` lets there be no more.
-        indices.filter_map(|index| self.empty(index)).collect()
+        let values = indices.filter_map(|index| self.empty(index)).collect();
+        self.give_back();
+        values
     }
 
     fn empty(&mut self, index: u32) -> Option<T> {
@@ -158,6 +186,42 @@ mod tests {
         assert!(slots.len() == 0 && slots.get(other).is_none());
         assert_ne!(slots.insert("later"), other);
         assert_eq!(slots.into_values().collect::<Vec<_>>(), ["later"]);
+    }
+
+    #[test]
+    fn slots_that_are_all_vacant_give_their_memory_back_and_no_key_comes_again() {
+        let mut slots = Slots::new();
+        let mut known = std::collections::HashSet::new();
+        for round in 0..10 {
+            let keys: Vec<_> = (0..100 * (round + 1)).map(|value| slots.insert(value)).collect();
+            assert!(keys.iter().all(|key| known.insert(*key)));
+            for key in &keys[..round] {
+                slots.remove(*key);
+                assert!(known.insert(slots.insert(0)));
+            }
+            if round % 2 == 0 {
+                slots.take_all();
+            } else {
+                let left: Vec<_> = slots.iter().map(|(key, _)| key).collect();
+                for key in left {
+                    slots.remove(key);
+                }
+            }
+            assert_eq!((slots.len(), slots.slots.capacity(), slots.vacant.capacity()), (0, 0, 0));
+            assert!(known.iter().all(|key| slots.get(*key).is_none()));
+        }
+        let few: Vec<_> = (0..KEPT).map(|_| slots.insert(0)).collect();
+        for key in few {
+            slots.remove(key);
+        }
+        assert!(slots.slots.capacity() >= KEPT, "a few stay");
+        let last = slots.insert(0);
+        slots.slots[last.index() as usize].version = u32::MAX;
+        for _ in 0..KEPT {
+            slots.insert(0);
+        }
+        slots.take_all();
+        assert_eq!(slots.slots.len(), KEPT + 1, "one of them must not come again");
     }
 
     #[test]

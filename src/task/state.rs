@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use super::cancel::Cancel;
 use crate::executor::{Outcome, Task};
-use crate::panics::{catch, discard};
+use crate::panics::{FirstPanic, catch, discard};
 use crate::slots::{SlotKey, Slots};
 
 /// What a group does when a task of it panics.
@@ -147,6 +147,17 @@ impl<T> State<T> {
     /// Puts back what could not be told.
     pub(super) fn put_back(&mut self, panicked: Outcome<()>) {
         self.panicked.push_front(panicked);
+    }
+}
+
+/// Drops all values, though one of them panics; with the first panic in the end.
+impl<T> Drop for State<T> {
+    fn drop(&mut self) {
+        let mut first = FirstPanic::default();
+        for value in self.values.drain(..) {
+            first.watch(|| drop(value));
+        }
+        first.resume();
     }
 }
 

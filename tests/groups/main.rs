@@ -13,4 +13,5 @@ mod cancel;
 mod group;
 mod memory;
 mod panics;
+mod reentrance;
 mod shutdown;
