@@ -77,6 +77,12 @@ impl Doubts {
         self.0.set(self.0.get() | Flags::LENT);
     }
 
+    /// True if the stream may stand at an out-of-band mark, as far as is known.
+    pub(super) fn may_be_at_mark(&self) -> bool {
+        let marks = Flags::END_OR_MARK | Flags::LENT | Flags::WAS_LENT;
+        self.has_edges() && self.0.get().intersects(marks)
+    }
+
     /// A read has found the stream empty.
     #[inline]
     pub(super) fn found_empty(&self) {

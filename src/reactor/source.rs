@@ -8,6 +8,8 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::task::Waker;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::budget::Budget;
 use super::doubts::Doubts;
 use super::kind::{FileId, Kind};
@@ -243,6 +245,15 @@ impl State {
         self.doubts.short_read_drains()
     }
 
+    /// True if there are bytes all the same after a read that was told that there are none.
+    ///
+    /// At an out-of-band mark recv(2) says so when a signal is pending, whatever is behind the
+    /// mark: there will be no other edge.
+    #[inline]
+    pub(super) fn has_bytes_behind_mark(&self) -> bool {
+        self.doubts.may_be_at_mark() && is_readable(self.descriptor())
+    }
+
     /// A read of a stream has found it empty.
     #[inline]
     pub(super) fn found_empty(&self) {
@@ -314,6 +325,15 @@ impl State {
     pub(super) fn forget_stamps(&self, budget: &Budget) {
         self.sides().for_each(|(_, side)| budget.forget(&side.stamp));
     }
+}
+
+/// True if poll(2) says that a read would not block.
+#[cold]
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let asked = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    // A signal again: to ask again is the answer.
+    asked.is_err() || fds[0].revents().contains(PollFlags::IN)
 }
 
 #[cfg(test)]

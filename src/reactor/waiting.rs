@@ -93,6 +93,8 @@ impl Reactor {
                 }
                 Ok(len)
             }
+            // Then it was the signal, not the want of bytes.
+            Err(error) if error.would_block() && source.has_bytes_behind_mark() => Err(Errno::INTR),
             Err(error) => {
                 if error.would_block() {
                     source.found_empty();
@@ -148,6 +150,9 @@ impl Reactor {
             }
             Err(error) if error.would_block() => {
                 if direction == Direction::Read {
+                    if source.has_bytes_behind_mark() {
+                        return None;
+                    }
                     source.found_empty();
                 }
                 source.side(direction).set_empty();
@@ -173,6 +178,7 @@ impl Reactor {
     ) -> Poll<io::Result<R>> {
         let side = source.side(direction);
         let budget = self.budget();
+        let mut has_doubted = false;
         loop {
             let Some(seen) = source.ready(direction) else {
                 match self.wait(source, side, &mut waiter, cx.waker()) {
@@ -184,6 +190,14 @@ impl Reactor {
             ready!(budget.poll_proceed(&side.stamp, cx));
             match op(seen) {
                 Err(error) if error.would_block() => {
+                    // Once more: the operation may say so for a reason of its own.
+                    if direction == Direction::Read
+                        && !has_doubted
+                        && source.has_bytes_behind_mark()
+                    {
+                        has_doubted = true;
+                        continue;
+                    }
                     source.clear(direction, seen);
                 }
                 Err(error) if error.is_interrupted() => {}
@@ -219,5 +233,83 @@ impl Reactor {
         }
         self.watch(source)?;
         Ok(Looked::Waits)
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+    use super::*;
+    use crate::interest::Readiness;
+    use crate::probe::Notes;
+    use crate::reactor::{Found, Kind};
+    use crate::selector::BackendKind;
+
+    /// The near end has a byte to read behind an out-of-band mark, at which it stands.
+    fn at_mark() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port to spare");
+        let far = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (near, _) = listener.accept().expect("connected");
+        for (byte, flags) in [(b"a", SendFlags::empty()), (b"!", SendFlags::OOB)] {
+            send(&far, byte, flags).expect("room");
+        }
+        send(&far, b"b", SendFlags::empty()).expect("room");
+        let (len, _) = recv(&near, &mut [0; 8], RecvFlags::empty()).expect("it is there");
+        assert_eq!(len, 1);
+        (near, far)
+    }
+
+    fn received(near: &State, buf: &mut [u8]) -> Result<Received, Errno> {
+        let (len, _) = recv(near.descriptor(), buf, RecvFlags::DONTWAIT)?;
+        Ok(Received { len, cut: Cut::Elsewhere })
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "needs sockets")]
+    fn bytes_behind_a_mark_are_read_though_a_signal_has_ended_the_first_attempt() {
+        let epoll = BackendKind::Epoll.open_system().expect("descriptors to spare");
+        let notes = Notes { times: false, records: 0, has_systems_clock: true };
+        let reactor = Reactor::new(epoll, None, None, false, notes).expect("likewise");
+        let mut cx = Context::from_waker(Waker::noop());
+        for was_lent in [false, true] {
+            let (near, far) = at_mark();
+            let source = reactor.register(near, Found::Fresh).expect("a socket");
+            let near = &source.state;
+            near.set_kind(Kind::Tcp);
+            if was_lent {
+                // And the program has taken the mark itself.
+                near.lend();
+                recv(near.descriptor(), &mut [0], RecvFlags::OOB).expect("it is there");
+                near.deliver(Readiness::READ, &mut Vec::new());
+            } else {
+                near.deliver(Readiness::READ | Readiness::PRIORITY, &mut Vec::new());
+            }
+            assert_eq!(reactor.begin_poll(near, Direction::Read, &mut cx), Next::Try);
+            assert!(reactor.tried(near, Direction::Read, Err(Errno::AGAIN)).is_none());
+            let (mut attempts, mut buf) = (0, [0; 8]);
+            let read = reactor.poll_read(near, &mut cx, || {
+                attempts += 1;
+                if attempts == 1 { Err(Errno::AGAIN) } else { received(near, &mut buf) }
+            });
+            assert!(matches!(read, Poll::Ready(Ok(1))), "{read:?}");
+            assert_eq!((attempts, buf[0]), (2, b'b'));
+            let read = reactor.poll_read(near, &mut cx, || received(near, &mut buf));
+            assert!(read.is_pending());
+
+            // An operation of the program's own, as a peek.
+            near.deliver(Readiness::READ | Readiness::PRIORITY, &mut Vec::new());
+            let mut attempts = 0;
+            let mut never = || {
+                attempts += 1;
+                Err::<(), _>(Errno::AGAIN)
+            };
+            send(&far, b"c", SendFlags::empty()).expect("room");
+            let (read, waiter) = (Direction::Read, Waiter::Anonymous);
+            assert!(reactor.poll_io(near, read, waiter, &mut cx, &mut never).is_pending());
+            assert_eq!(attempts, 2);
+        }
     }
 }
