@@ -36,9 +36,11 @@ impl Kind {
 
         match sockopt::socket_domain(fd) {
             Ok(AddressFamily::UNIX) => Self::UnixStream,
-            // SCTP has streams too, which keep the limits of messages.
+            // SCTP has streams too, which keep the limits of messages. So does TLS in the kernel,
+            // where a read ends before a record that is no data.
             Ok(AddressFamily::INET | AddressFamily::INET6)
-                if sockopt::socket_protocol(fd) == Ok(Some(ipproto::TCP)) =>
+                if sockopt::socket_protocol(fd) == Ok(Some(ipproto::TCP))
+                    && !has_upper_protocol(fd) =>
             {
                 Self::Tcp
             }
@@ -56,6 +58,28 @@ impl Kind {
     pub(crate) fn is_socket(self) -> bool {
         self != Self::File
     }
+}
+
+/// True if the system speaks another protocol over this TCP connection, as TLS (`TCP_ULP`).
+#[cfg(target_os = "linux")]
+fn has_upper_protocol(fd: BorrowedFd<'_>) -> bool {
+    use crate::sys::AsRawFd;
+
+    let mut name = [0_u8; 16];
+    let mut len = name.len() as libc::socklen_t;
+    // SAFETY: the descriptor is open, as it is borrowed, and the system writes no more than `len`
+    // bytes into `name`, and one number into `len`.
+    let asked = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_ULP,
+            name.as_mut_ptr().cast(),
+            &mut len,
+        )
+    };
+    // Where it cannot be asked there is none.
+    asked == 0 && name[0] != 0
 }
 
 /// Device and inode: equal for descriptors of one file, and for others of the same name.
