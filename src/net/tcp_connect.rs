@@ -116,6 +116,9 @@ pub async fn connect_from(
     let addresses = address.to_addresses()?;
     let is_ipv6 = socket.local_addr()?.is_ipv6();
     let list = all_of(&addresses).await?;
+    if list.is_empty() {
+        return Err(nowhere());
+    }
     let Some(address) = list.iter().find(|address| address.is_ipv6() == is_ipv6) else {
         let family = if is_ipv6 { "IPv6" } else { "IPv4" };
         return Err(io::Error::new(
@@ -145,14 +148,18 @@ async fn connect_to_several(
 ) -> io::Result<Async<TcpStream>> {
     let list = all_of(addresses).await?;
     if list.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the list of addresses to connect to is empty; give one at least",
-        ));
+        return Err(nowhere());
     }
     race(list, attempts, connect_to_one)
         .await
         .ok_or_else(|| ConnectError::new(addresses, attempts.take().into(), None).into())
+}
+
+fn nowhere() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the list of addresses to connect to is empty; give one at least",
+    )
 }
 
 /// The IP addresses, looked up if they have to be.

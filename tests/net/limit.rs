@@ -10,6 +10,7 @@ use futures::StreamExt;
 use selkie::Async;
 use selkie::net::{self, Limited, LimitedListener};
 
+use crate::alone::alone;
 use crate::liar;
 use crate::util::{Stepped, Watcher, run};
 
@@ -176,4 +177,27 @@ fn a_unix_listener_can_have_a_limit_too() {
 #[should_panic = "a listener with a limit of 0 can accept nothing; allow 1 at least"]
 fn a_limit_of_zero_is_a_mistake() {
     Stepped::new().enter(|| crowd(0, 0));
+}
+
+#[test]
+fn an_accept_that_fails_gives_its_place_back() {
+    alone(|| {
+        run(async || {
+            use nix::sys::resource::{Resource, getrlimit, setrlimit};
+            let (listener, _clients) = crowd(1, 1);
+            let next = std::os::fd::AsRawFd::as_raw_fd(&std::fs::File::open("/dev/null").unwrap());
+            let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+            setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(next).unwrap(), hard).unwrap();
+            let error = listener.accept().await.unwrap_err();
+            let taken = listener.taken();
+            let mut incoming = listener.incoming();
+            let in_stream = incoming.next().await.unwrap().unwrap_err();
+            let while_it_rests = listener.taken();
+            setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+            assert_eq!([error, in_stream].map(|error| error.raw_os_error()), [Some(24); 2]);
+            assert_eq!((taken, while_it_rests), (0, 0));
+            let (_stream, _) = incoming.next().await.unwrap().unwrap();
+            assert_eq!(listener.taken(), 1);
+        });
+    });
 }

@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use selkie::Async;
-use selkie::net::ConnectError;
+use selkie::net::{self, ConnectError};
+use socket2::{Domain, Socket, Type};
 
 use crate::alone::alone;
 use crate::liar;
@@ -148,12 +149,18 @@ fn one_address_fails_with_the_error_of_the_system_itself() {
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
             assert!(error.raw_os_error().is_some(), "{error:?}");
         }
-        let error = Async::<TcpStream>::connect([]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert_eq!(
-            error.to_string(),
-            "the list of addresses to connect to is empty; give one at least"
-        );
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        for error in [
+            Async::<TcpStream>::connect([]).await.unwrap_err(),
+            Async::<TcpStream>::connect_timeout([], STAGGER).await.unwrap_err(),
+            net::connect_from(socket, []).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert_eq!(
+                error.to_string(),
+                "the list of addresses to connect to is empty; give one at least"
+            );
+        }
     });
 }
 
@@ -232,4 +239,20 @@ fn of_two_that_succeed_at_once_one_is_returned_and_the_other_closed() {
         let [_, mut loser] = accepted;
         assert_eq!(loser.read(&mut [0]).unwrap(), 0, "it was closed");
     });
+}
+
+#[test]
+fn a_hundred_addresses_that_refuse_are_all_tried_and_told_without_waiting_for_the_clock() {
+    let _quiet = liar::only_hidden_lies("a turn that ends early may make a timer due");
+    let refusing: Vec<_> = (0..100).map(|_| nobody_listens(LOCALHOST)).collect();
+    let mut addresses: Vec<_> = refusing.iter().map(|(_, address)| *address).collect();
+    let (error, timers) = connect(&addresses);
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), timers), (ErrorKind::ConnectionRefused, 0));
+    let tried: Vec<_> = inner(&error).attempts().map(|(address, _)| address).collect();
+    assert_eq!(tried, addresses);
+    let (_listener, answers) = listens(LOCALHOST);
+    addresses.push(answers);
+    let (stream, timers) = connect(&addresses);
+    assert_eq!((stream.unwrap().get_ref().peer_addr().unwrap(), timers), (answers, 0));
 }

@@ -367,3 +367,35 @@ fn a_system_that_starts_no_thread_is_an_error_and_no_hang() {
         });
     });
 }
+
+#[test]
+fn where_the_system_starts_no_more_threads_jobs_wait_for_those_that_there_are() {
+    alone(|| {
+        run(async || {
+            use nix::sys::resource::{Resource, getrlimit, setrlimit};
+            let Begun { job: first, go_on } = Begun::new();
+            let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+            setrlimit(Resource::RLIMIT_AS, 1, hard).unwrap();
+            let jobs: Vec<_> = (0..3).map(|number| try_unblock(move || number)).collect();
+            setrlimit(Resource::RLIMIT_AS, hard, hard).unwrap();
+            let waiting = blocking_threads();
+            drop(go_on);
+            first.await;
+            let jobs: Vec<_> = jobs.into_iter().map(|job| job.unwrap()).collect();
+            assert_eq!((join_all(jobs).await, waiting), (vec![0, 1, 2], 1));
+            // With room again, there are more threads.
+            let begun: Vec<_> = (0..3).map(|_| Begun::new()).collect();
+            assert_eq!(blocking_threads(), 3);
+            drop(begun);
+        });
+    });
+}
+
+#[test]
+fn a_job_may_have_the_loop_spawn_jobs() {
+    run(async || {
+        let runtime = selkie::Remote::current();
+        let task = unblock(move || runtime.spawn(|| async { unblock(|| 42).await }).unwrap()).await;
+        assert_eq!(task.await, 42);
+    });
+}
