@@ -10,9 +10,11 @@
 //! action, which ends the process. What that was stands in a static, the only one of this crate
 //! that belongs to the process: signals do.
 //!
-//! That is also the limit. Other code that takes the same signal *while* there are [`Signals`] of
-//! it and by the same registry (signal-hook, tokio) loses it when the last of these is dropped: the
-//! registry tells nobody who else is registered. Other code that was there before keeps it.
+//! That is also the limit. Other code that takes the same signal by the same registry (signal-hook,
+//! tokio) *while* there are [`Signals`] of it loses it when the last of these is dropped, and code
+//! that comes *afterwards* does not get it: the registry tells nobody who else is registered, and
+//! installs its handler once. Other code that was there before keeps it. Where others take the
+//! signal, too, keep a [`Signals`] of it to the end of the program.
 //!
 //! As a task:
 //!

@@ -152,3 +152,20 @@ fn a_child_that_is_executed_has_the_default_action() {
         assert_eq!(child.wait().unwrap().signal(), Some(SIGTERM.number()));
     });
 }
+
+/// The registry installs its handler once, and tells nobody of those who come later: see the
+/// module's limits.
+#[test]
+fn who_comes_to_the_registry_after_the_last_signals_needs_a_signals_that_stays() {
+    ends_by(SIGTERM, || {
+        drop(Signals::new([SIGTERM]).unwrap());
+        let came = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM.number(), Arc::clone(&came)).unwrap();
+        let stays = Signals::new([SIGTERM]).unwrap();
+        send(SIGTERM);
+        assert!(came.load(Ordering::SeqCst));
+        drop(stays);
+        println!("alive");
+        send(SIGTERM);
+    });
+}
