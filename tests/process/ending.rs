@@ -203,3 +203,42 @@ fn a_child_can_be_sent_a_signal_by_its_name() {
         });
     });
 }
+
+#[test]
+fn a_grandchild_that_keeps_the_pipes_open_does_not_hold_the_wait_up() {
+    alone(|| {
+        run(async || {
+            let mut command = shell("sleep 60 & echo $!; exit 3");
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            assert_eq!(child.wait().await.unwrap().code(), Some(3));
+            // Whoever reads to the end waits for the grandchild, as with std.
+            let mut bytes = [0; 16];
+            let len = child.stdout.as_mut().unwrap().read(&mut bytes).await.unwrap();
+            let grandchild: i32 =
+                std::str::from_utf8(&bytes[..len]).unwrap().trim().parse().unwrap();
+            let gathered = timeout(Duration::from_millis(20), child.wait_with_output());
+            assert!(gathered.await.is_err());
+            let grandchild = rustix::process::Pid::from_raw(grandchild).unwrap();
+            rustix::process::kill_process(grandchild, Signal::KILL).unwrap();
+        });
+    });
+}
+
+#[test]
+fn children_that_end_as_they_are_killed_on_drop_leave_no_zombie() {
+    alone(|| {
+        run(async || {
+            for round in 0..100 {
+                let mut child = shell("exit 0").kill_on_drop(true).spawn().unwrap();
+                for _ in 0..round % 4 {
+                    sleep(Duration::from_micros(300)).await;
+                    if round % 8 < 4 {
+                        let _ = child.try_wait().unwrap();
+                    }
+                }
+            }
+        });
+        // Those that were killed are waited for, by the loop or with it.
+        assert_childless();
+    });
+}

@@ -84,3 +84,20 @@ fn whichever_descriptor_cannot_be_watched_the_child_is_killed_and_waited_for() {
         });
     });
 }
+
+#[test]
+fn programs_that_cannot_be_started_leave_no_descriptor_and_no_child() {
+    alone(|| {
+        run(async || {
+            let open = open_descriptors();
+            for _ in 0..100 {
+                let mut command = selkie::process::Command::new("/no/such/program");
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap_err();
+                command.output().await.unwrap_err();
+            }
+            assert_eq!(open_descriptors(), open);
+            assert_childless();
+        });
+    });
+}
