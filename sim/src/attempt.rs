@@ -1,7 +1,8 @@
 //! Runs a test with a seed: in this process, or in another one of the same program.
 
-use std::any::type_name;
-use std::collections::BTreeSet;
+use std::any::{Any, type_name};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -12,6 +13,7 @@ use std::thread;
 
 use crate::check::parsed;
 use crate::draw::LeftIn;
+use crate::fault::Fault;
 use crate::marks;
 use crate::perfetto;
 use crate::shared::between_runs;
@@ -35,11 +37,16 @@ pub(crate) struct Failed {
 pub(crate) struct Attempts<'t, F> {
     test: &'t F,
     program: Program,
+    /// Called for each fault that is planned.
+    on_plan: Cell<Option<OnPlan>>,
 }
+
+/// Is told a fault, and its number.
+pub(crate) type OnPlan = fn(usize, &Fault);
 
 /// How this program is run again.
 struct Program {
-    /// Of the check.
+    /// Of the check, and which call of it on this thread: a test may make several in a loop.
     location: String,
     /// The name of the `#[test]`, if there is one.
     name: Option<String>,
@@ -49,11 +56,26 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
+thread_local! {
+    /// How often each check was called.
+    static CALLS: RefCell<BTreeMap<String, u64>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// How often this check was called before, on this thread.
+fn calls_of(location: &str) -> u64 {
+    CALLS.with_borrow_mut(|calls| {
+        let count = calls.entry(location.to_owned()).or_default();
+        *count += 1;
+        *count - 1
+    })
+}
+
 impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
     pub(crate) fn new(location: &str, test: &'t F) -> Self {
         // The harness calls a test's thread like the test.
         let name = thread::current().name().filter(|name| *name != "main").map(str::to_owned);
-        Self { test, program: Program { location: location.to_owned(), name } }
+        let program = Program { location: format!("{location}#{}", calls_of(location)), name };
+        Self { test, program, on_plan: Cell::new(None) }
     }
 
     /// How a seed is repeated.
@@ -67,6 +89,7 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
     fn here(&self, seed: u64, left_in: LeftIn, keeps_trace: bool) -> Result<(), Failed> {
         let mut sim = Sim::new(seed);
         sim.left_in = left_in;
+        sim.on_plan = self.on_plan.get();
         if keeps_trace {
             sim.keep_trace();
         }
@@ -79,7 +102,8 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         let faults = faults.collect();
         // Its hosts end in there.
         drop(sim);
-        result.map_err(|payload| Failed { seed, text: text_of(&*payload).to_owned(), faults })
+        let text_of = |payload: Box<dyn Any + Send>| text_of(&*payload).to_owned();
+        result.map_err(|payload| Failed { seed, text: text_of(payload), faults })
     }
 
     /// The run that `SELKIE_SEED` and `SELKIE_FAULTS` tell.
@@ -98,7 +122,12 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         let mut numbers = seeds.split(' ').map(|number| parsed::<u64>(CHILD, number));
         let mut next = || numbers.next().expect("three numbers");
         let (start, end, step) = (next(), next(), next());
+        if end - start == 1 {
+            // The process may end before it can tell of them.
+            self.on_plan.set(Some(|number, fault| tell("plans", &format!("{number} {fault}"))));
+        }
         for seed in (start..end).step_by(step as usize) {
+            tell("begins", &seed.to_string());
             if let Err(failed) = self.here(seed, left_in(), false) {
                 tell("fails", &format!("{seed} {}", escaped(&failed.text)));
                 for (number, fault) in failed.faults {
@@ -136,12 +165,13 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         results.into_iter().flatten().min_by_key(|failed| failed.seed)
     }
 
-    /// Runs a seed with some of its faults. Returns the failure, if it fails.
-    pub(crate) fn try_with(&self, seed: u64, faults: BTreeSet<usize>) -> Option<Failed> {
+    /// Runs a seed alone, with some of its faults. Returns the failure, if it fails.
+    pub(crate) fn try_with(&self, seed: u64, faults: Option<&BTreeSet<usize>>) -> Option<Failed> {
         if self.program.name.is_some() {
-            self.program.child(0, (seed, seed + 1, 1), Some(&faults))
+            self.program.child(0, (seed, seed + 1, 1), faults)
         } else {
-            self.here(seed, LeftIn::Only(faults), false).err()
+            let left_in = faults.map_or_else(left_in, |faults| LeftIn::Only(faults.clone()));
+            self.here(seed, left_in, false).err()
         }
     }
 }
@@ -170,42 +200,72 @@ impl Program {
         let child = between_runs(|| command.spawn()).expect("the program of this test runs again");
         let output = child.wait_with_output().expect("its output can be read");
         let text = String::from_utf8_lossy(&output.stdout);
-        let (failed, has_ended) = understand(check, &text);
-        if !has_ended {
-            // It was ended from outside, or by an abort.
+        let told = understand(check, &text);
+        if !told.has_ended {
+            if told.seed.is_none() && output.status.success() {
+                let text = format!(
+                    "no process has run it: a check asks for its test by the name of its thread, \
+                     and no #[test] is called {name:?}; call check on the thread of the test, or \
+                     on one without a name"
+                );
+                return Some(Failed { seed: start, text, faults: vec![] });
+            }
+            // It was ended from outside, by an abort, or by an exit.
             let errors = String::from_utf8_lossy(&output.stderr);
-            let text =
-                format!("a process that ran seeds has ended by {}:\n{errors}", output.status);
-            return Some(Failed { seed: start, text, faults: vec![] });
+            let errors = end_of(&errors);
+            let text = format!("its process has ended by {}:\n{errors}", output.status);
+            let seed = told.seed.unwrap_or(start);
+            return Some(Failed { seed, text, faults: told.planned });
         }
-        failed
+        told.failed
     }
 }
 
-/// What a child has told, and whether it came to its end.
-fn understand(check: u64, text: &str) -> (Option<Failed>, bool) {
-    let (mut failed, mut has_ended): (Option<Failed>, bool) = (None, false);
-    // The harness may have begun the line.
-    for told in text.lines().filter_map(|line| Some(line.split_once(TELLS)?.1)) {
-        let (what, rest) = told.split_once(' ').unwrap_or((told, ""));
+/// As much of it as a report has room for.
+fn end_of(text: &str) -> &str {
+    /// Bytes.
+    const ROOM: usize = 4096;
+    let text = text.trim_end();
+    let start = (text.len().saturating_sub(ROOM)..text.len()).find(|at| text.is_char_boundary(*at));
+    start.map_or("", |start| &text[start..])
+}
+
+/// What a child has told.
+#[derive(Debug, Default)]
+struct Told {
+    /// The last one that was begun, and what was planned in it.
+    seed: Option<u64>,
+    planned: Vec<(usize, String)>,
+    failed: Option<Failed>,
+    /// Whether it came to its end.
+    has_ended: bool,
+}
+
+fn understand(check: u64, text: &str) -> Told {
+    let mut told = Told::default();
+    // The harness, or the test, may have begun the line.
+    for line in text.lines().filter_map(|line| Some(line.split_once(TELLS)?.1)) {
+        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
         let (first, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         match what {
+            "begins" => told.seed = Some(parsed(CHILD, first)),
+            "plans" => told.planned.push((parsed(CHILD, first), rest.to_owned())),
             "fails" => {
                 let (seed, text) = (parsed(CHILD, first), unescaped(rest));
-                failed = Some(Failed { seed, text, faults: vec![] });
+                told.failed = Some(Failed { seed, text, faults: vec![] });
             }
             "fault" => {
                 let fault = (parsed(CHILD, first), rest.to_owned());
-                failed.iter_mut().for_each(|failed| failed.faults.push(fault.clone()));
+                told.failed.iter_mut().for_each(|failed| failed.faults.push(fault.clone()));
             }
             "mark" => {
                 let (place, condition) = rest.split_once(' ').unwrap_or((rest, ""));
                 marks::note(check, (place.to_owned(), unescaped(condition)), first == "true");
             }
-            _ => has_ended = true,
+            _ => told.has_ended = true,
         }
     }
-    (failed, has_ended)
+    told
 }
 
 /// The test that a closure is in, by the name of its type: `suite::module::test::{{closure}}`.
@@ -259,6 +319,13 @@ mod tests {
     }
 
     #[test]
+    fn of_a_child_that_prints_megabytes_the_end_is_told() {
+        let long = "é".repeat(1_000_000) + "the end\n";
+        assert!(end_of(&long).ends_with("éthe end") && end_of(&long).len() <= 4096);
+        assert_eq!([end_of("short\n"), end_of("")], ["short", ""]);
+    }
+
+    #[test]
     fn a_test_is_named_by_a_closure_in_it() {
         assert_eq!(test_of("suite::module::test::{{closure}}::{{closure}}"), "module::test");
         assert_eq!(test_of("suite::function"), "function");
@@ -266,12 +333,12 @@ mod tests {
 
     #[test]
     fn a_child_that_says_nothing_has_not_come_to_its_end() {
-        assert!(!understand(0, "running 1 test\n").1);
+        assert!(!understand(0, "running 1 test\n").has_ended);
         let text =
             format!("test x ... {TELLS}fails 7 it\\nfailed\n{TELLS}fault 3 a b\n{TELLS}ends ");
-        let (failed, has_ended) = understand(0, &text);
-        let failed = failed.unwrap();
-        assert!(has_ended);
+        let told = understand(0, &text);
+        let failed = told.failed.unwrap();
+        assert!(told.has_ended);
         assert_eq!((failed.seed, failed.text.as_str()), (7, "it\nfailed"));
         assert_eq!(failed.faults, [(3, "a b".to_owned())]);
     }

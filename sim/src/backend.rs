@@ -12,7 +12,9 @@ use std::time::Instant;
 use selkie::selector::{Backend, Mode, Notifier, ReadyList, Token, Until, Wrapper};
 use selkie::{Interest, Readiness};
 
+use crate::host::ENDS;
 use crate::rng::mix;
+use crate::state::Known;
 use crate::trace::Act;
 use crate::world::{Form, HostWorld};
 
@@ -20,9 +22,17 @@ use crate::world::{Form, HostWorld};
 pub(crate) struct Simulated {
     host: HostWorld,
     /// What is watched in place of what the selector has registered.
-    watched: HashMap<Token, OwnedFd>,
+    watched: HashMap<Token, (OwnedFd, Known)>,
     /// Scratch.
     found: Vec<(Token, Readiness)>,
+}
+
+impl Drop for Simulated {
+    /// What it watches is closed, or watched by others.
+    fn drop(&mut self) {
+        let mut state = self.host.shared.lock();
+        self.watched.drain().for_each(|(_, (_, known))| state.is_watched(known, -1));
+    }
 }
 
 /// The payload with which a host's thread unwinds at its end.
@@ -37,13 +47,20 @@ impl Simulated {
         self.host.shared.now_on(&self.host.own)
     }
 
+    /// Returns what was watched instead.
+    fn watches_no_more(&mut self, token: Token) -> Option<OwnedFd> {
+        let (bell, known) = self.watched.remove(&token)?;
+        self.host.shared.lock().is_watched(known, -1);
+        Some(bell)
+    }
+
     /// Unwinds if the host is to end. An error if it already does: somebody waits in a destructor.
     fn go_on(&self) -> io::Result<()> {
         if !self.host.own.is_ending.load(Ordering::Acquire) {
             return Ok(());
         }
         if std::thread::panicking() {
-            return Err(io::Error::other("this simulated host is being ended; nothing comes here"));
+            return Err(io::Error::other(ENDS));
         }
         resume_unwind(Box::new(Ending))
     }
@@ -117,15 +134,16 @@ impl<B: Backend> Wrapper<B> for Simulated {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        if let Some(watched) = self.host.to_watch(fd)? {
-            self.watched.insert(token, watched);
+        if let Some((bell, known)) = self.host.to_watch(fd)? {
+            self.watched.insert(token, (bell, known));
+            self.host.shared.lock().is_watched(known, 1);
         }
-        let watched = self.watched.get(&token).map_or(fd, AsFd::as_fd);
+        let watched = self.watched.get(&token).map_or(fd, |(bell, _)| bell.as_fd());
         // SAFETY: `fd` stays open by the caller's promise, and what is watched in its place until
         // `unregister` takes it out.
         let registered = unsafe { inner.register(token, watched, interest, mode) };
         if registered.is_err() {
-            self.watched.remove(&token);
+            self.watches_no_more(token);
         }
         registered
     }
@@ -138,13 +156,13 @@ impl<B: Backend> Wrapper<B> for Simulated {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        let watched = self.watched.get(&token).map_or(fd, AsFd::as_fd);
+        let watched = self.watched.get(&token).map_or(fd, |(bell, _)| bell.as_fd());
         // SAFETY: as in `register`.
         unsafe { inner.modify(token, watched, interest, mode) }
     }
 
     fn unregister(&mut self, inner: &mut B, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let watched = self.watched.remove(&token);
+        let watched = self.watches_no_more(token);
         inner.unregister(token, watched.as_ref().map_or(fd, AsFd::as_fd))
     }
 

@@ -152,6 +152,9 @@ impl Sim {
     }
 
     pub(crate) fn plan_as(&mut self, number: usize, fault: Fault) {
+        if let Some(on_plan) = self.on_plan {
+            on_plan(number, &fault);
+        }
         let mut state = self.shared.lock();
         let begin = state.now.saturating_add(nanos(fault.after));
         let (begins, ends) = fault.changes();

@@ -3,7 +3,7 @@
 use crate::fault::AcceptError;
 use crate::host::{Ended, Status};
 use crate::socket::Room;
-use crate::state::{Index, State};
+use crate::state::{Event, Index, State};
 use crate::tcp::{Outcome, Phase, Side};
 use crate::trace::Act;
 
@@ -11,6 +11,8 @@ use crate::trace::Act;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Kill(Index),
+    /// It is killed when it has sent, and started again after so long.
+    KillOnSend(Index, u64),
     PowerOff(Index),
     Start(Index),
     /// As `Start`, but not if its program had ended by itself.
@@ -42,6 +44,7 @@ impl State {
         self.record(host, Act::Fault, numbers, || text);
         match change {
             Change::Kill(host) => return self.end_host(host, Ended::Killed),
+            Change::KillOnSend(host, lasts) => self.hosts[host].kills_on_send.push_back(lasts),
             Change::PowerOff(host) => return self.end_host(host, Ended::PoweredOff),
             Change::Start(host) => self.start_again(host),
             Change::Revive(host) => self.revive(host),
@@ -75,6 +78,7 @@ impl State {
             Change::Release(_, to) => format!("what it sends to {} is let go", name(to)),
             Change::Reset(_, other) => format!("its connections with {} are reset", name(other)),
             Change::Kill(_) => "is killed".to_owned(),
+            Change::KillOnSend(..) => "is to be killed when it has sent".to_owned(),
             Change::PowerOff(_) => "loses its power".to_owned(),
             Change::Start(_) | Change::Revive(_) => "is started, if it is down".to_owned(),
             Change::Pause(_) => "stands still".to_owned(),
@@ -86,6 +90,18 @@ impl State {
             Change::ShortWrites(_) => "its writes are short".to_owned(),
             Change::ShortWritesNoMore(_) => "its writes are short no more".to_owned(),
         }
+    }
+
+    /// A host has sent something: it is killed, if it is to be.
+    pub(crate) fn has_sent(&mut self, host: Index) {
+        let state = &mut self.hosts[host];
+        if state.is_dying {
+            return;
+        }
+        let Some(lasts) = state.kills_on_send.pop_front() else { return };
+        state.is_dying = true;
+        self.at(self.now, Event::Change(Change::Kill(host)));
+        self.at(self.now.saturating_add(lasts), Event::Change(Change::Revive(host)));
     }
 
     fn start_again(&mut self, host: Index) {
@@ -182,6 +198,7 @@ impl Change {
             Self::FailAccepts(host, error, count) => (host, [13, error as u64, count.into()]),
             Self::ShortWrites(host) => (host, [14, 0, 0]),
             Self::ShortWritesNoMore(host) => (host, [15, 0, 0]),
+            Self::KillOnSend(host, lasts) => (host, [16, lasts, 0]),
         }
     }
 }

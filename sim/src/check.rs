@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::Location;
+use std::time::{Duration, Instant};
 
 use crate::attempt::{Attempts, Failed, variable};
 use crate::marks;
@@ -102,7 +103,7 @@ fn check_from<F: Fn(&mut Sim)>(
         None => seeds,
     };
     match attempts.first_failure(number, seeds.clone()) {
-        Some(failed) => Err(report(&attempts, failed)),
+        Some(failed) => Err(report(&attempts, failed, &seeds)),
         None => look_at_marks(number, &seeds),
     }
 }
@@ -117,10 +118,26 @@ fn look_at_marks(number: u64, seeds: &Range<u64>) -> Result<(), String> {
 }
 
 /// Leaves out as many faults as can be, and tells what is left.
-fn report<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, failed: Failed) -> String {
+fn report<F: Fn(&mut Sim)>(
+    attempts: &Attempts<'_, F>,
+    failed: Failed,
+    seeds: &Range<u64>,
+) -> String {
     let seed = failed.seed;
-    let all = failed.faults.len();
-    let (small, tries) = shrink(attempts, failed);
+    // In a process of its own, as the line that repeats it runs it.
+    let Some(alone) = attempts.try_with(seed, None) else {
+        return format!(
+            "seed {seed} fails: {}\nbut not alone, in a process that runs no other seed before: \
+             something is left of those, such as in a static\n\
+             repeat it: SELKIE_PROCESSES=1 SELKIE_SEEDS={}..{} {}",
+            failed.text,
+            seeds.start,
+            seed + 1,
+            attempts.command()
+        );
+    };
+    let all = alone.faults.len();
+    let (small, tries) = shrink(attempts, alone);
     let numbers: Vec<String> = small.faults.iter().map(|(number, _)| number.to_string()).collect();
     let mut text = format!("seed {seed} fails: {}\n", small.text);
     // Writing to a string cannot fail.
@@ -141,18 +158,19 @@ fn report<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, failed: Failed) -> String
 /// Leaves faults out, half of them first, then fewer, as long as it still fails. Returns the
 /// smallest failure, and how often it was tried.
 fn shrink<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, mut failed: Failed) -> (Failed, u32) {
-    let mut tries = 0;
+    let (mut tries, start_time) = (0, Instant::now());
+    let may_go_on = |tries| tries < MOST_TRIES && start_time.elapsed() < LONGEST;
     let mut chunk = failed.faults.len();
-    while chunk > 0 && tries < MOST_TRIES {
+    while chunk > 0 && may_go_on(tries) {
         let before = failed.faults.len();
         let mut start = 0;
-        while start < failed.faults.len() && tries < MOST_TRIES {
+        while start < failed.faults.len() && may_go_on(tries) {
             let end = (start + chunk).min(failed.faults.len());
             let numbers = failed.faults.iter().map(|(number, _)| *number).enumerate();
             let rest = numbers.filter(|(place, _)| !(start..end).contains(place));
             let rest: BTreeSet<usize> = rest.map(|(_, number)| number).collect();
             tries += 1;
-            match attempts.try_with(failed.seed, rest) {
+            match attempts.try_with(failed.seed, Some(&rest)) {
                 Some(smaller) => failed = smaller,
                 None => start = end,
             }
@@ -165,6 +183,9 @@ fn shrink<F: Fn(&mut Sim)>(attempts: &Attempts<'_, F>, mut failed: Failed) -> (F
 
 /// With 30 faults, some 60 tries find what is needed.
 const MOST_TRIES: u32 = 300;
+
+/// A try that blocks in real time takes as long as the watchdog waits.
+const LONGEST: Duration = Duration::from_secs(300);
 
 pub(crate) fn parsed<T: std::str::FromStr>(variable: &str, text: &str) -> T {
     text.parse().unwrap_or_else(|_| panic!("{variable}={text}: that is no number"))

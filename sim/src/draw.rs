@@ -14,6 +14,7 @@ use crate::sim::{Host, Sim};
 #[allow(missing_docs)] // As those of `Wrong`.
 pub enum Kind {
     Killed,
+    KilledOnSend,
     PoweredOff,
     Paused,
     CutOneWay,
@@ -28,9 +29,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Those after which a program begins anew: for programs that keep nothing.
+    pub const RESTARTS: [Self; 3] = [Self::Killed, Self::KilledOnSend, Self::PoweredOff];
+
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Killed,
+        Self::KilledOnSend,
         Self::PoweredOff,
         Self::Paused,
         Self::CutOneWay,
@@ -124,6 +129,7 @@ fn draw(kind: Kind, hosts: &[Host], rng: &mut Rng) -> Wrong {
     let (one, other) = (hosts[first as usize], hosts[second as usize]);
     match kind {
         Kind::Killed => Wrong::Killed(one),
+        Kind::KilledOnSend => Wrong::KilledOnSend(one),
         Kind::PoweredOff => Wrong::PoweredOff(one),
         Kind::Paused => Wrong::Paused(one),
         Kind::CutOneWay => Wrong::CutOneWay(one, other),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::change::Change;
+use crate::rng::nanos;
 use crate::sim::{Host, Sim};
 use crate::state::Index;
 
@@ -35,6 +36,9 @@ pub enum Wrong {
     /// A host's program is killed, and started again at the end; one that has ended by itself is left
     /// alone.
     Killed(Host),
+    /// A host's program is killed in the step in which it sends something: the first datagram gets
+    /// out, and none after it. It is started again so long after that, as for `Killed`.
+    KilledOnSend(Host),
     /// A host loses its power, and has it again at the end.
     PoweredOff(Host),
     /// A host's program stands still.
@@ -88,6 +92,9 @@ impl Fault {
         let one = |begin, end| (vec![begin], vec![end]);
         match self.wrong {
             Wrong::Killed(host) => one(Change::Kill(host.index), Change::Revive(host.index)),
+            Wrong::KilledOnSend(host) => {
+                (vec![Change::KillOnSend(host.index, nanos(self.lasts))], vec![])
+            }
             Wrong::PoweredOff(host) => {
                 one(Change::PowerOff(host.index), Change::Revive(host.index))
             }
@@ -135,6 +142,7 @@ impl fmt::Display for Fault {
         let name = |host: Host| &self.names[host.index];
         match self.wrong {
             Wrong::Killed(host) => write!(f, "{} is killed", name(host)),
+            Wrong::KilledOnSend(host) => write!(f, "{} is killed when it has sent", name(host)),
             Wrong::PoweredOff(host) => write!(f, "{} has no power", name(host)),
             Wrong::Paused(host) => write!(f, "{} stands still", name(host)),
             Wrong::CutOneWay(from, to) => write!(f, "nothing from {} to {}", name(from), name(to)),

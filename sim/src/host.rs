@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::baton::Seat;
 use crate::rng::Rng;
 use crate::state::{Event, Index, State, number_of};
+use crate::tcp::{Connection, Side};
 use crate::trace::Act;
 
 /// What a host runs: anew at each start. Returns what it failed with.
@@ -56,6 +57,10 @@ pub(crate) struct Host {
     pub(crate) ended: Option<Ended>,
     /// Without power: nobody answers for it.
     pub(crate) is_off: bool,
+    /// For each time that it is to be killed when it has sent: for how long.
+    pub(crate) kills_on_send: VecDeque<u64>,
+    /// It has sent, and is killed at the end of its step: nothing more gets out of it.
+    pub(crate) is_dying: bool,
     pub(crate) pauses: u32,
     pub(crate) refusals: u32,
     pub(crate) short_writes: u32,
@@ -67,6 +72,7 @@ pub(crate) struct Host {
     pub(crate) order: Rng,
     /// The next ones that are chosen for a connection, and for a socket that is bound.
     port: u16,
+    has_wrapped: bool,
     bound_port: u16,
 }
 
@@ -146,6 +152,8 @@ impl Host {
             ending: None,
             ended: None,
             is_off: false,
+            kills_on_send: VecDeque::new(),
+            is_dying: false,
             pauses: 0,
             refusals: 0,
             short_writes: 0,
@@ -155,15 +163,17 @@ impl Host {
             wakes: rng(2),
             order: rng(3),
             port: FIRST_PORT,
+            has_wrapped: false,
             bound_port: FIRST_BOUND_PORT,
         })
     }
 
-    /// A port for a connection.
-    pub(crate) fn next_port(&mut self) -> u16 {
+    /// A port for a connection, and whether an earlier one may still have it.
+    fn next_port(&mut self) -> (u16, bool) {
         let port = self.port;
         self.port = port.checked_add(1).unwrap_or(FIRST_PORT);
-        port
+        self.has_wrapped |= self.port == FIRST_PORT;
+        (port, self.has_wrapped)
     }
 
     /// A port for a socket that is bound to any.
@@ -174,12 +184,17 @@ impl Host {
     }
 }
 
+/// What is told to who waits, or wants the network, in a destructor of a host that is killed.
+pub(crate) const ENDS: &str = "this simulated host is being ended; nothing comes here";
+
 /// The first of those ports that the system chooses itself (RFC 6335).
 const FIRST_PORT: u16 = 49152;
 
 /// Beyond those that Linux chooses: the socket that stands for one on the loopback is bound to the
 /// machine's own, where somebody else may listen.
 const FIRST_BOUND_PORT: u16 = 61_000;
+
+pub(crate) const BOUND_PORTS: u16 = u16::MAX - FIRST_BOUND_PORT + 1;
 
 /// The most that one go round a program's loop costs, in nanoseconds. It must cost something, or a
 /// loop that only yields would stop the clock.
@@ -190,6 +205,30 @@ impl State {
     pub(crate) fn step_ends(&mut self, index: Index) {
         self.collect(index);
         self.look_for_closed_sockets(index);
+    }
+
+    /// An address for a connection to `target`, of those that no other one to it has.
+    ///
+    /// # Errors
+    /// `EADDRNOTAVAIL`, as connect(2).
+    pub(crate) fn free_address(
+        &mut self,
+        host: Index,
+        ip: IpAddr,
+        target: SocketAddr,
+    ) -> Result<SocketAddr, Errno> {
+        for _ in FIRST_PORT..=u16::MAX {
+            let (port, may_be_taken) = self.hosts[host].next_port();
+            let address = SocketAddr::new(ip, port);
+            let has_it = |connection: &Connection| {
+                [Side::Client, Side::Server].map(|side| connection.address(side))
+                    == [address, target]
+            };
+            if !may_be_taken || !self.connections.values().any(|connection| has_it(connection)) {
+                return Ok(address);
+            }
+        }
+        Err(Errno::ADDRNOTAVAIL)
     }
 
     /// The host goes on as soon as it has had its turn's time.
@@ -221,10 +260,9 @@ impl State {
             host.is_off |= how == Ended::PoweredOff;
             return None;
         }
-        if how == Ended::PoweredOff {
-            host.is_off = true;
-            self.silence(index);
-        }
+        host.is_off |= how == Ended::PoweredOff;
+        // Before its destructors run: of a program that is killed, nothing more is heard.
+        self.leave_network(index);
         let host = &mut self.hosts[index];
         host.ending = Some(how);
         host.ticket += 1;
@@ -233,10 +271,19 @@ impl State {
         Some(index)
     }
 
+    /// An error if the host is being ended: its destructors reach no network.
+    pub(crate) fn has_network(&self, index: Index) -> io::Result<()> {
+        if self.hosts[index].shared.is_ending.load(Ordering::Acquire) {
+            return Err(io::Error::new(io::ErrorKind::NetworkDown, ENDS));
+        }
+        Ok(())
+    }
+
     /// A host's thread is gone.
     pub(crate) fn host_ended(&mut self, index: Index, how: Ended) {
         self.record(index, Act::Ends, [how.number()], || format!("{how:?}"));
         self.leave_network(index);
+        self.known.retain(|_, (owner, _)| *owner != index);
         let host = &mut self.hosts[index];
         host.status = Status::Down;
         host.ticket += 1;
@@ -274,6 +321,7 @@ impl State {
         let host = &mut self.hosts[index];
         host.starts += 1;
         host.is_off = false;
+        host.is_dying = false;
         host.ended = None;
         host.ending = None;
         host.shared.is_ending.store(false, Ordering::Release);

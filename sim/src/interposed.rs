@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_uint, c_void};
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
@@ -106,22 +107,25 @@ pub type Length = socklen_t;
 const CALENDAR: Duration = Duration::from_secs(1_767_225_600);
 
 thread_local! {
-    /// The host that runs on this thread.
-    static HOST: RefCell<Option<Rc<HostWorld>>> = const { RefCell::new(None) };
+    /// The host that runs on this thread. Without a destructor, so that an exit finds it there.
+    static HOST: RefCell<Option<ManuallyDrop<Rc<HostWorld>>>> = const { RefCell::new(None) };
     /// What the clock shows, whatever the system's does.
     static FIXED: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
 /// Says which host runs on this thread, and returns the former one.
 pub(crate) fn set_host(host: Option<Rc<HostWorld>>) -> Option<Rc<HostWorld>> {
-    HOST.replace(host)
+    HOST.replace(host.map(ManuallyDrop::new)).map(ManuallyDrop::into_inner)
 }
 
-/// Calls `f` with the host that runs here; `None` if there is none, or this thread is ending.
+/// Calls `f` with the host that runs here; `None` if there is none.
 fn with_host<R>(f: impl FnOnce(&HostWorld) -> R) -> Option<R> {
-    let in_host =
-        |host: &RefCell<Option<Rc<HostWorld>>>| Some(f(host.try_borrow().ok()?.as_ref()?));
-    HOST.try_with(in_host).ok().flatten()
+    HOST.with(|host| Some(f(host.try_borrow().ok()?.as_ref()?)))
+}
+
+/// The name of the host that runs here.
+pub(crate) fn host_here() -> Option<String> {
+    with_host(|host| host.shared.lock().hosts[host.host].name.clone())
 }
 
 /// An instant, and what clock_gettime(2) says in it.
@@ -239,7 +243,7 @@ fn since_zero(time: timespec) -> Duration {
 /// a C function.
 fn sleep_on_host(deadline: impl FnOnce(u64) -> u64) -> bool {
     // Out of the thread-local, which others may need meanwhile.
-    let host = HOST.try_with(|host| host.try_borrow().ok()?.clone()).ok().flatten();
+    let host = HOST.with(|host| host.try_borrow().ok()?.as_deref().cloned());
     let Some(host) = host.filter(|host| host.form == Form::Threaded) else { return false };
     let now = || host.own.clock().show(host.shared.flags.clock.load(Ordering::Acquire));
     let is_ending = || host.own.is_ending.load(Ordering::Acquire);

@@ -57,7 +57,9 @@
 //! | sockets of the real network | are refused when they are registered |
 //! | files | outlive a restart, and are the same for all hosts |
 //! | child processes, signals | are real, and come when they come |
+//! | `std::process::exit` on a host | would end the test, as if it had passed: the process ends with an error that names the host |
 //! | a process that other threads of the test's program start | holds descriptors for a moment: [`between_runs`] |
+//! | destructors of a host that is killed | run, as SIGKILL would not have them; they reach no network |
 //! | urgent data, `SO_LINGER`, TTL, `IP_*` | are those of a Unix socket, which has none |
 //!
 //! A kernel of another version may fill its sockets otherwise; then a seed has another run there.
@@ -78,10 +80,12 @@ mod by_hand;
 mod change;
 mod check;
 mod draw;
+mod exit;
 mod fault;
 mod host;
 #[doc(hidden)]
 pub mod interposed;
+mod lane;
 mod link;
 mod listen;
 mod marks;

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use socket2::Type;
 
-use crate::socket::{self, Bell, Handed, Inode};
+use crate::host::BOUND_PORTS;
+use crate::socket::{Bell, Handed};
 use crate::state::{Index, Known, State, number_of};
 use crate::tcp::Side;
 use crate::trace::Act;
@@ -19,7 +20,9 @@ pub(crate) struct Listener {
     backlog: usize,
     queue: VecDeque<(OwnedFd, SocketAddr, u64)>,
     bell: Bell,
-    pub(crate) handed: Handed,
+    handed: Handed,
+    /// Selectors that it is registered with: while there is one, nobody closes it.
+    pub(crate) watchers: u32,
 }
 
 impl Listener {
@@ -43,30 +46,32 @@ impl State {
         address: SocketAddr,
         backlog: u32,
     ) -> io::Result<TcpListener> {
-        let address = self.local_address(host, address)?;
+        self.has_network(host)?;
         self.look_for_closed_sockets(host);
-        let mut others = self.listeners.values().filter(|other| other.host == host);
-        if others.any(|other| collide(other.address, address)) {
-            return Err(Errno::ADDRINUSE.into());
-        }
-        let listener = socket::stand_in(Type::STREAM, address)?;
-        let handed = Handed { fd: listener.as_raw_fd(), inode: Inode::of(&listener)? };
-        let bell = Bell::new()?;
+        let address = self.local_address(host, address, |state, address| {
+            let mut others = state.listeners.values().filter(|other| other.host == host);
+            others.any(|other| collide(other.address, address))
+        })?;
+        let made = self.census.stand_in(Type::STREAM, address);
+        let (listener, handed) = self.needed(made)?;
+        let bell = self.needed(Bell::new())?;
         self.last_connection += 1;
         let id = self.last_connection;
         let queue = VecDeque::new();
         let backlog = backlog as usize;
-        self.listeners.insert(id, Listener { host, address, backlog, queue, bell, handed });
+        let listening = Listener { host, address, backlog, queue, bell, handed, watchers: 0 };
+        self.listeners.insert(id, listening);
         self.know(host, handed.inode, Known::Listener(id));
         self.record(host, Act::Listens, [number_of(address)], || address.to_string());
         Ok(TcpListener::from(listener))
     }
 
-    /// An address of the host, with a port.
+    /// An address of the host, with a port, that nobody has yet.
     pub(crate) fn local_address(
         &mut self,
         host: Index,
         mut address: SocketAddr,
+        is_taken: impl Fn(&Self, SocketAddr) -> bool,
     ) -> io::Result<SocketAddr> {
         let ip = address.ip();
         if self.host_at(host, ip) != Some(host) {
@@ -76,13 +81,20 @@ impl State {
                 format!("{ip} is no address of this simulated host, which has {own}; bind that"),
             ));
         }
-        if address.port() == 0 {
-            address.set_port(self.hosts[host].next_bound_port());
+        let is_any = address.port() == 0;
+        for _ in 0..if is_any { BOUND_PORTS } else { 1 } {
+            if is_any {
+                address.set_port(self.hosts[host].next_bound_port());
+            }
+            if !is_taken(self, address) {
+                return Ok(address);
+            }
         }
-        Ok(address)
+        Err(Errno::ADDRINUSE.into())
     }
 
     pub(crate) fn listener_at(&mut self, host: Index, target: SocketAddr) -> Option<u64> {
+        self.look_for_closed_sockets(host);
         let host_ip = self.hosts[host].ip;
         self.listeners
             .iter()
@@ -118,18 +130,30 @@ impl State {
         }
     }
 
-    /// Forgets listeners and UDP sockets that a host has closed.
+    /// Forgets listeners and UDP sockets that a host has closed, of those that are in no selector.
     pub(crate) fn look_for_closed_sockets(&mut self, host: Index) {
-        let is_closed = |listener: &Listener| listener.host == host && !listener.handed.is_open();
-        let closed: Vec<u64> = self
-            .listeners
-            .iter()
-            .filter(|(_, listener)| is_closed(listener))
-            .map(|(id, _)| *id)
-            .collect();
+        let is_closed = |listener: &Listener| {
+            listener.host == host && listener.watchers == 0 && !self.census.is_open(listener.handed)
+        };
+        let closed = self.listeners.iter().filter(|(_, listener)| is_closed(listener));
+        let closed: Vec<u64> = closed.map(|(id, _)| *id).collect();
         closed.into_iter().for_each(|id| self.close_listener(id));
-        for inode in self.datagrams.take_closed(host) {
+        for inode in self.datagrams.take_closed(host, &self.census) {
             self.known.remove(&inode);
+        }
+    }
+
+    /// Counts the selectors that a bound socket is registered with.
+    pub(crate) fn is_watched(&mut self, known: Known, change: i32) {
+        let watchers = match known {
+            Known::Listener(id) => {
+                self.listeners.get_mut(&id).map(|listener| &mut listener.watchers)
+            }
+            Known::Udp(id) => self.datagrams.watchers(id),
+            Known::Stream { .. } => None,
+        };
+        if let Some(watchers) = watchers {
+            *watchers = watchers.saturating_add_signed(change);
         }
     }
 
@@ -138,6 +162,9 @@ impl State {
         self.known.remove(&listener.handed.inode);
         for (outer, _, connection) in listener.queue {
             drop(outer);
+            if !self.is_up(listener.host) {
+                continue;
+            }
             self.with_connection(connection, |state, connection| {
                 state.send_reset(connection, Side::Server);
             });
@@ -147,17 +174,20 @@ impl State {
 
 /// True if both cannot be bound on one host.
 pub(crate) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let is_under = |one: SocketAddr, other: SocketAddr| {
+        one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
+    };
     one.port() == other.port()
-        && one.is_ipv4() == other.is_ipv4()
-        && (any || one.ip() == other.ip())
+        && (one.ip() == other.ip() || is_under(one, other) || is_under(other, one))
 }
 
 /// True if what is bound to `address` on the host of `ip` gets what is sent to `target`.
 pub(crate) fn answers_to(address: SocketAddr, target: SocketAddr, ip: IpAddr) -> bool {
     let target_ip = if target.ip().is_unspecified() { ip } else { target.ip() };
+    // One of IPv6 takes IPv4's, too, as Linux has it; not the other way round.
+    let is_any = address.ip().is_unspecified() && (address.is_ipv6() || target.is_ipv4());
     address.port() == target.port()
         && (address.ip() == target_ip
-            || address.ip().is_unspecified()
+            || is_any
             || (target.ip().is_unspecified() && address.ip().is_loopback()))
 }

@@ -10,6 +10,7 @@ use crate::host::HostShared;
 use crate::interposed::instant_and_clock;
 use crate::marks;
 use crate::rng::nanos;
+use crate::socket::Census;
 use crate::state::{Index, Next, State};
 
 pub(crate) struct Shared {
@@ -70,8 +71,10 @@ impl Shared {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
         let flags = Arc::new(Flags::default());
         let (base, clock_at_start) = instant_and_clock();
+        let census =
+            Census::new().unwrap_or_else(|error| panic!("no descriptor for a simulation: {error}"));
         Arc::new(Self {
-            state: Mutex::new(State::new(seed, Arc::clone(&flags))),
+            state: Mutex::new(State::new(seed, Arc::clone(&flags), census)),
             base,
             clock_at_start,
             driver: Seat::default(),

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use self::driver::Looks;
 pub(crate) use self::driver::text_of;
+use crate::attempt::OnPlan;
 use crate::change::Change;
 use crate::draw::LeftIn;
+use crate::exit::{Turns, watch_exits};
 use crate::fault::Fault;
 use crate::host::{Ended, Host as HostState, Main};
 use crate::link::Link;
@@ -72,9 +75,11 @@ pub struct Sim {
     pub(crate) shared: Arc<Shared>,
     seed: u64,
     watchdog: Duration,
+    pub(crate) turns: Arc<Turns>,
     /// A host's thread did not come back.
     is_stuck: bool,
     pub(crate) left_in: LeftIn,
+    pub(crate) on_plan: Option<OnPlan>,
     /// Hosts that the driver runs itself.
     pub(crate) stepped: BTreeMap<Index, Stepped>,
     /// How many faults were drawn or left out, and how often it was asked for some.
@@ -95,14 +100,18 @@ impl Sim {
         // It stays as it was, if not; then connections fail with EMFILE.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         takes_part();
+        watch_exits();
         let shared = Shared::new(seed);
         shared.driver.sit();
+        let turns = Turns::new(Arc::clone(&shared.flags), WATCHDOG);
         Self {
             shared,
+            turns,
             seed,
             watchdog: WATCHDOG,
             is_stuck: false,
             left_in: LeftIn::All,
+            on_plan: None,
             stepped: BTreeMap::new(),
             numbered: 0,
             draws: 0,
@@ -168,6 +177,7 @@ impl Sim {
         let host = host.unwrap_or_else(|error| panic!("no descriptor for host {name}: {error}"));
         state.hosts.push(host);
         state.by_ip.insert(ip, index);
+        self.turns.add(&name);
         state.names.insert(name, ip);
         state.starts(index);
         Host { index, ip }
@@ -196,8 +206,12 @@ impl Sim {
     }
 
     /// How long a host may run, in real time, until it is said to block. Usually 20 s.
+    ///
+    /// One of [`host_stepped`](Self::host_stepped) that does is said so, and ends the process: nobody
+    /// else could run on its thread.
     pub fn watchdog(&mut self, time: Duration) {
         self.watchdog = time;
+        self.turns.set_limit(time);
     }
 
     /// Lets threads that the simulation does not know notify hosts. Then nothing is promised: the
@@ -241,7 +255,7 @@ impl Sim {
     /// If a host panics, or returns an error, or blocks in real time.
     #[track_caller]
     pub fn run_for(&mut self, time: Duration) {
-        self.run_to(time, None);
+        self.run_to(time, Looks::AtEnds, None);
     }
 
     /// Runs all hosts until `condition` holds, which is looked at after each step, and at most for
@@ -251,7 +265,7 @@ impl Sim {
     /// As [`run_for`](Self::run_for).
     #[track_caller]
     pub fn run_until(&mut self, limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
-        self.run_to(limit, Some(&mut |_| condition()))
+        self.run_to(limit, Looks::AfterEachStep, Some(&mut |_| condition()))
     }
 
     /// Runs all hosts until the program of this one has ended by itself, and at most for `limit` of
@@ -263,7 +277,7 @@ impl Sim {
     pub fn run_until_ended(&mut self, host: Host, limit: Duration) -> bool {
         let has_ended =
             |shared: &Shared| shared.lock().hosts[host.index].ended == Some(Ended::ByItself);
-        self.run_to(limit, Some(&mut { has_ended }))
+        self.run_to(limit, Looks::AtEnds, Some(&mut { has_ended }))
     }
 
     /// Of the faults that are planned and drawn from now on, only those with these numbers happen.

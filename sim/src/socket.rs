@@ -2,10 +2,11 @@
 //! Invariant: a program's descriptor is used by its number only after a look whether it is still
 //! the same file.
 
-use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::{fs, io};
 
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{FileType, fstat};
 use rustix::net::{
@@ -19,13 +20,18 @@ const SEND_BUFFER: usize = 106_496;
 
 pub(crate) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
-/// What tells a socket from all others while it is open.
+/// What tells a socket from all other files while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Inode(u64);
+pub(crate) struct Inode {
+    /// A file of a disk may have the number of a socket.
+    device: u64,
+    number: u64,
+}
 
 impl Inode {
     pub(crate) fn of(fd: impl AsFd) -> io::Result<Self> {
-        Ok(Self(fstat(fd)?.st_ino))
+        let found = fstat(fd)?;
+        Ok(Self { device: found.st_dev, number: found.st_ino })
     }
 }
 
@@ -49,6 +55,48 @@ impl Handed {
 
     pub(crate) fn is_open(self) -> bool {
         self.with(|_| ()).is_some()
+    }
+}
+
+/// Tells whether sockets are open that were handed out: under whatever number, since programs may
+/// have a second descriptor of one, and close the first.
+pub(crate) struct Census(OwnedFd);
+
+impl Census {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(epoll::create(epoll::CreateFlags::CLOEXEC)?))
+    }
+
+    /// The kernel takes a socket out when its last descriptor is closed.
+    fn add(&self, socket: &OwnedFd, inode: Inode) -> io::Result<()> {
+        let data = EventData::new_u64(inode.number);
+        Ok(epoll::add(&self.0, socket, data, EventFlags::empty())?)
+    }
+
+    pub(crate) fn is_open(&self, handed: Handed) -> bool {
+        handed.is_open() || self.has(handed.inode)
+    }
+
+    fn has(&self, inode: Inode) -> bool {
+        let entries = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd()));
+        let data = format!("{:x}", inode.number);
+        let is_meant = |line: &str| {
+            let mut words = line.split_whitespace().skip_while(|word| *word != "data:");
+            words.nth(1) == Some(&data)
+        };
+        entries.is_ok_and(|entries| entries.lines().any(is_meant))
+    }
+
+    /// A socket that stands for one that is bound, and is counted here.
+    pub(crate) fn stand_in(
+        &self,
+        kind: Type,
+        address: SocketAddr,
+    ) -> io::Result<(OwnedFd, Handed)> {
+        let socket = stand_in(kind, address)?;
+        let handed = Handed { fd: socket.as_raw_fd(), inode: Inode::of(&socket)? };
+        self.add(&socket, handed.inode)?;
+        Ok((socket, handed))
     }
 }
 
@@ -91,7 +139,7 @@ pub(crate) fn unstuff(inner: BorrowedFd<'_>) {
 ///
 /// The system need not have such an address, or may not give the port away: then the standard
 /// library's `local_addr` tells another one, and `Async`'s the right one.
-pub(crate) fn stand_in(kind: Type, address: SocketAddr) -> io::Result<OwnedFd> {
+fn stand_in(kind: Type, address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), kind.cloexec().nonblocking(), None)?;
     let bound = match address {
         SocketAddr::V4(_) => socket.set_freebind_v4(true),
@@ -146,7 +194,6 @@ pub(crate) fn foreign(fd: BorrowedFd<'_>) -> Option<Foreign> {
     if kind != FileType::Unknown {
         return None;
     }
-    use std::os::fd::AsRawFd;
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
     (link.to_str() == Some("anon_inode:[timerfd]")).then_some(Foreign::Timer)
 }

@@ -4,6 +4,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering as Memory;
@@ -12,11 +13,12 @@ use std::time::Duration;
 use crate::change::Change;
 use crate::fault::Fault;
 use crate::host::{Ended, Host, Seconds, Status};
+use crate::lane::Lane;
 use crate::link::Link;
 use crate::listen::Listener;
-use crate::rng::{Rng, mix, nanos};
+use crate::rng::{mix, nanos};
 use crate::shared::Flags;
-use crate::socket::{Handed, Inode};
+use crate::socket::{Census, Handed, Inode};
 use crate::tcp::{Connection, Outcome, Side};
 use crate::trace::{Act, Trace};
 use crate::udp::Datagrams;
@@ -95,17 +97,6 @@ impl Ord for Entry {
     }
 }
 
-/// One way between two hosts.
-#[derive(Default)]
-pub(crate) struct Lane {
-    link: Option<Link>,
-    /// When the last byte of what was sent is on it.
-    free_at: u64,
-    /// How many faults cut it at the moment, and how many hold what arrives.
-    pub(crate) cuts: u32,
-    pub(crate) holds: u32,
-}
-
 /// Who is to have the baton.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -134,13 +125,15 @@ pub(crate) struct State {
     pub(crate) by_ip: HashMap<IpAddr, Index>,
     pub(crate) names: HashMap<String, IpAddr>,
     pub(crate) usual_link: Link,
-    lanes: BTreeMap<(Index, Index), Lane>,
+    pub(crate) lanes: BTreeMap<(Index, Index), Lane>,
     pub(crate) connections: BTreeMap<u64, Box<Connection>>,
     pub(crate) last_connection: u64,
     /// How many connects there were from a host to an address.
     pub(crate) connects: HashMap<(Index, SocketAddr), u64>,
     pub(crate) listeners: BTreeMap<u64, Listener>,
     pub(crate) datagrams: Datagrams,
+    /// The sockets that listen, or are bound.
+    pub(crate) census: Census,
     pub(crate) known: HashMap<Inode, (Index, Known)>,
     /// How many are known when those are looked for that the programs have closed.
     next_sweep: usize,
@@ -164,14 +157,11 @@ pub(crate) struct State {
     pub(crate) events: Vec<(u64, u32)>,
 }
 
-/// Within a host.
-const LOOPBACK: Link = Link::new(Duration::from_micros(20));
-
 /// How long Linux tries to send on before it gives a connection up.
 const TCP_TIMEOUT: Duration = Duration::from_millis(924_600);
 
 impl State {
-    pub(crate) fn new(seed: u64, flags: Arc<Flags>) -> Self {
+    pub(crate) fn new(seed: u64, flags: Arc<Flags>, census: Census) -> Self {
         Self {
             seed,
             now: 0,
@@ -187,6 +177,7 @@ impl State {
             connects: HashMap::new(),
             listeners: BTreeMap::new(),
             datagrams: Datagrams::default(),
+            census,
             known: HashMap::new(),
             next_sweep: FIRST_SWEEP,
             tcp_timeout: nanos(TCP_TIMEOUT),
@@ -208,6 +199,11 @@ impl State {
     pub(crate) fn at(&mut self, at: u64, event: Event) {
         self.planned += 1;
         self.queue.push(Reverse(Entry { at: at.max(self.now), number: self.planned, event }));
+    }
+
+    /// When the next event comes, as it is planned now.
+    pub(crate) fn next_at(&self) -> Option<u64> {
+        self.queue.peek().map(|Reverse(entry)| entry.at)
     }
 
     /// Lets things happen until a host is to run, or the driver.
@@ -317,39 +313,18 @@ impl State {
         }
     }
 
-    pub(crate) fn lane(&mut self, from: Index, to: Index) -> &mut Lane {
-        self.lanes.entry((from, to)).or_default()
-    }
-
-    pub(crate) fn link(&self, from: Index, to: Index) -> Link {
-        let of_lane = self.lanes.get(&(from, to)).and_then(|lane| lane.link);
-        of_lane.unwrap_or(if from == to { LOOPBACK } else { self.usual_link })
-    }
-
-    pub(crate) fn set_link(&mut self, from: Index, to: Index, link: Link) {
-        self.lane(from, to).link = Some(link);
-    }
-
-    pub(crate) fn is_cut(&self, from: Index, to: Index) -> bool {
-        self.lanes.get(&(from, to)).is_some_and(|lane| lane.cuts > 0)
-    }
-
-    pub(crate) fn is_held(&self, from: Index, to: Index) -> bool {
-        self.lanes.get(&(from, to)).is_some_and(|lane| lane.holds > 0)
-    }
-
-    /// When something arrives that is sent now.
-    pub(crate) fn arrival(&mut self, from: Index, to: Index, len: usize, rng: &mut Rng) -> u64 {
-        let link = self.link(from, to);
-        let now = self.now;
-        let delay = link.delay(rng);
-        let transmission = link.transmission(len);
-        if transmission == 0 {
-            return now + delay;
+    /// What the simulation itself needs of the system. Without it, the run fails: programs would see
+    /// an error that is none of theirs, and another one on the next machine.
+    pub(crate) fn needed<T>(&mut self, made: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &made {
+            let text = format!(
+                "the simulation lacks a descriptor at {}: {error}. A connection needs four, and a \
+                 socket that is bound two; raise the limit of the process (ulimit -n)",
+                Seconds(self.now)
+            );
+            self.failure.get_or_insert(Failure(text));
         }
-        let lane = self.lane(from, to);
-        lane.free_at = lane.free_at.max(now) + transmission;
-        lane.free_at + delay
+        made
     }
 
     /// The host that has an address, seen from `from`.

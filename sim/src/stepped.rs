@@ -59,6 +59,9 @@ impl Sim {
             let main = main();
             Box::pin(async move { main.await.into_result() })
         });
+        if self.stepped.is_empty() {
+            self.turns.watch();
+        }
         self.stepped.insert(host.index, Stepped { start, running: None });
         host
     }
@@ -70,6 +73,7 @@ impl Sim {
         let _installed = install(Rc::clone(&world) as Rc<dyn World>);
         let Some(stepped) = self.stepped.get_mut(&index) else { return };
         let former = set_host(Some(Rc::clone(&world)));
+        self.turns.begin(index);
         let ended = if world.own.is_ending.load(Ordering::Acquire) {
             let ending = self.shared.lock().hosts[index].ending.take();
             Some(ending.unwrap_or(Ended::Killed))
@@ -98,6 +102,7 @@ impl Sim {
             drop(stepped.running.take());
             self.shared.lock().host_ended(index, how);
         }
+        self.turns.end();
         set_host(former);
     }
 }

@@ -133,6 +133,7 @@ impl State {
                         format!("{len} bytes on #{id}")
                     });
                     self.send_in_pieces(connection, from, &buf[..len]);
+                    self.has_sent(host);
                     if len < room && look == Look::Once {
                         break;
                     }

@@ -110,14 +110,15 @@ impl State {
 
     /// Begins to connect.
     pub(crate) fn connect(&mut self, client: Index, target: SocketAddr) -> io::Result<TcpStream> {
+        self.has_network(client)?;
         let server = self.host_at(client, target.ip()).ok_or_else(|| no_such_host(target))?;
         let ip = if server == client && target.ip().is_loopback() {
             target.ip()
         } else {
             self.hosts[client].ip
         };
-        let local = SocketAddr::new(ip, self.hosts[client].next_port());
-        let (outer, inner) = socket::pair()?;
+        let local = self.free_address(client, ip, target)?;
+        let (outer, inner) = self.needed(socket::pair())?;
         socket::stuff(outer.as_fd())?;
         let handed = Handed { fd: outer.as_raw_fd(), inode: Inode::of(&outer)? };
         let count = self.connects.entry((client, target)).or_default();
@@ -187,8 +188,7 @@ impl State {
         if self.listeners[&id].is_full() {
             return None;
         }
-        // Without descriptors to spare, the system answers nothing, either.
-        let (outer, inner) = socket::pair().ok()?;
+        let (outer, inner) = self.needed(socket::pair()).ok()?;
         let inode = Inode::of(&outer).ok()?;
         if self.hosts[server].short_writes > 0 {
             socket::set_send_buffer(outer.as_fd(), Room::Least).ok()?;

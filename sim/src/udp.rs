@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use selkie::world::Taking;
@@ -11,7 +11,7 @@ use socket2::Type;
 
 use crate::listen::{answers_to, collide};
 use crate::rng::{Rng, hash_bytes, mix};
-use crate::socket::{self, Bell, Handed, Inode};
+use crate::socket::{Bell, Census, Handed, Inode};
 use crate::state::{Event, Index, Known, State, number_of};
 use crate::tcp::no_such_host;
 use crate::trace::Act;
@@ -29,10 +29,12 @@ struct Bound {
     host: Index,
     address: SocketAddr,
     queue: VecDeque<(SocketAddr, Vec<u8>)>,
-    /// Bytes in the queue.
+    /// The room that those in the queue take.
     queued: usize,
     bell: Bell,
     handed: Handed,
+    /// As a listener has them.
+    watchers: u32,
     rng: Rng,
     /// What it was connected to by `Async::connect`.
     peer: Option<SocketAddr>,
@@ -67,6 +69,13 @@ const LONGEST: usize = 65_507;
 /// What a socket's queue holds: Linux's usual `SO_RCVBUF`. What comes beyond it is lost.
 const QUEUE: usize = 212_992;
 
+/// What a datagram takes of it: with the kernel's own about it, and 768 bytes at least.
+const fn room_for(len: usize) -> usize {
+    const OWN: usize = 576;
+    const LEAST: usize = 768;
+    if len + OWN > LEAST { len + OWN } else { LEAST }
+}
+
 impl Datagrams {
     pub(crate) fn bell(&self, id: u64) -> Option<io::Result<OwnedFd>> {
         Some(self.bound.get(&id)?.bell.descriptor())
@@ -80,9 +89,15 @@ impl Datagrams {
         Some(self.bound.get(&id)?.address)
     }
 
+    pub(crate) fn watchers(&mut self, id: u64) -> Option<&mut u32> {
+        Some(&mut self.bound.get_mut(&id)?.watchers)
+    }
+
     /// Takes out the sockets that a host has closed.
-    pub(crate) fn take_closed(&mut self, host: Index) -> Vec<Inode> {
-        let is_closed = |bound: &Bound| bound.host == host && !bound.handed.is_open();
+    pub(crate) fn take_closed(&mut self, host: Index, census: &Census) -> Vec<Inode> {
+        let is_closed = |bound: &Bound| {
+            bound.host == host && bound.watchers == 0 && !census.is_open(bound.handed)
+        };
         let closed = self.bound.values().filter(|bound| is_closed(bound));
         let closed: Vec<_> = closed.map(|bound| bound.handed.inode).collect();
         self.bound.retain(|_, bound| !closed.contains(&bound.handed.inode));
@@ -96,23 +111,32 @@ impl Datagrams {
 
 impl State {
     pub(crate) fn bind_udp(&mut self, host: Index, address: SocketAddr) -> io::Result<UdpSocket> {
-        let address = self.local_address(host, address)?;
+        self.has_network(host)?;
         self.look_for_closed_sockets(host);
-        let mut others = self.datagrams.bound.values().filter(|other| other.host == host);
-        if others.any(|other| collide(other.address, address)) {
-            return Err(Errno::ADDRINUSE.into());
-        }
-        let socket = socket::stand_in(Type::DGRAM, address)?;
-        let handed = Handed { fd: socket.as_raw_fd(), inode: Inode::of(&socket)? };
-        let bell = Bell::new()?;
+        let address = self.local_address(host, address, |state, address| {
+            let mut others = state.datagrams.bound.values().filter(|other| other.host == host);
+            others.any(|other| collide(other.address, address))
+        })?;
+        let made = self.census.stand_in(Type::DGRAM, address);
+        let (socket, handed) = self.needed(made)?;
+        let bell = self.needed(Bell::new())?;
         self.datagrams.last += 1;
         let id = self.datagrams.last;
         let count = self.hosts[host].starts.into();
         let key = mix(number_of((self.hosts[host].ip, address.port()).into()), count);
         let rng = Rng::keyed(self.seed, &[20, key]);
-        let queue = VecDeque::new();
-        let bound =
-            Bound { host, address, queue, queued: 0, bell, handed, rng, peer: None, error: None };
+        let bound = Bound {
+            host,
+            address,
+            queue: VecDeque::new(),
+            queued: 0,
+            bell,
+            handed,
+            watchers: 0,
+            rng,
+            peer: None,
+            error: None,
+        };
         self.datagrams.bound.insert(id, bound);
         self.know(host, handed.inode, Known::Udp(id));
         self.record(host, Act::Listens, [number_of(address)], || format!("udp {address}"));
@@ -140,6 +164,10 @@ impl State {
         let (len, hash) = (bytes.len(), hash_bytes(bytes));
         let numbers = [number_of(to), len as u64, hash];
         self.record(from_host, Act::Datagram, numbers, || format!("{len} bytes to {to}"));
+        if self.hosts[from_host].is_dying {
+            return Ok(len);
+        }
+        self.has_sent(from_host);
         let link = self.link(from_host, to_host);
         let copies =
             if rng.chance(link.loss) { 0 } else { 1 + u32::from(rng.chance(link.doubling)) };
@@ -164,6 +192,7 @@ impl State {
         {
             return;
         }
+        self.look_for_closed_sockets(to_host);
         let ip = self.hosts[to_host].ip;
         let mut all = self.datagrams.bound.values_mut();
         let receiver = all.find(|bound| bound.host == to_host && answers_to(bound.address, to, ip));
@@ -173,14 +202,14 @@ impl State {
             let at = self.arrival(to_host, from_host, 0, &mut rng);
             return self.at(at, Event::Unheard { host: from_host, from, to });
         };
-        if receiver.queued + bytes.len() > QUEUE {
+        if receiver.queued + room_for(bytes.len()) > QUEUE {
             return;
         }
         if receiver.peer().is_some_and(|peer| peer != from) {
             return;
         }
         let (len, hash) = (bytes.len() as u64, hash_bytes(&bytes));
-        receiver.queued += bytes.len();
+        receiver.queued += room_for(bytes.len());
         receiver.queue.push_back((from, bytes));
         receiver.bell.ring();
         self.record(to_host, Act::Receives, [number_of(from), len, hash], || {
@@ -230,7 +259,7 @@ impl State {
         let (from, len) = (*from, bytes.len().min(buf.len()));
         buf[..len].copy_from_slice(&bytes[..len]);
         if taking == Taking::Takes {
-            bound.queued -= bytes.len();
+            bound.queued -= room_for(bytes.len());
             bound.queue.pop_front();
             if bound.queue.is_empty() {
                 bound.bell.silence();

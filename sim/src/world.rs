@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -205,10 +205,11 @@ impl HostWorld {
     ///
     /// # Errors
     /// If it belongs to the real world.
-    pub(crate) fn to_watch(&self, fd: BorrowedFd<'_>) -> io::Result<Option<std::os::fd::OwnedFd>> {
+    pub(crate) fn to_watch(&self, fd: BorrowedFd<'_>) -> io::Result<Option<(OwnedFd, Known)>> {
         let state = self.shared.lock();
         if let Some(known) = self.known(&state, fd) {
-            return state.bell_of(known).transpose();
+            let bell = state.bell_of(known).transpose()?;
+            return Ok(bell.map(|bell| (bell, known)));
         }
         let name = &state.hosts[self.host].name;
         match foreign(fd.as_fd()) {

@@ -25,14 +25,23 @@ use crate::world::{Form, HostWorld};
 /// in between.
 const SLICE: u64 = 100_000_000;
 
+/// When the driver looks at what it runs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looks {
+    AfterEachStep,
+    /// The end of a host comes to the driver in any case.
+    AtEnds,
+}
+
 impl Sim {
     #[track_caller]
     pub(super) fn run_to(
         &mut self,
         time: Duration,
+        looks: Looks,
         condition: Option<&mut dyn FnMut(&Shared) -> bool>,
     ) -> bool {
-        let holds = self.drive(time, condition);
+        let holds = self.drive(time, looks, condition);
         let failure = self.shared.lock().failure.clone();
         if let Some(Failure(text)) = failure {
             panic!("{text} (seed {})", self.seed);
@@ -44,17 +53,20 @@ impl Sim {
     fn drive(
         &mut self,
         time: Duration,
+        looks: Looks,
         mut condition: Option<&mut dyn FnMut(&Shared) -> bool>,
     ) -> bool {
         let shared = Arc::clone(&self.shared);
         shared.driver.sit();
         let mut state = shared.lock();
         let end = state.now.saturating_add(nanos(time));
-        state.driver_looks = condition.is_some();
+        state.driver_looks = looks == Looks::AfterEachStep;
         drop(state);
         loop {
             let mut state = shared.lock();
-            state.limit = end.min(state.now.saturating_add(SLICE));
+            // Where nothing happens for a year, that takes one slice.
+            let next = state.next_at().unwrap_or(end).max(state.now);
+            state.limit = end.min(next.saturating_add(SLICE));
             let is_last = state.limit == end;
             drop(state);
             let _no_fork = without_forks();

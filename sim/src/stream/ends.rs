@@ -1,5 +1,7 @@
 //! TCP: how connections end.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::send;
 
@@ -16,8 +18,9 @@ impl State {
         let end = connection.end(side);
         if let Some(inner) = end.inner.take() {
             // The kernel tells the peer of a socket that is closed with something unread in it.
-            let nothing = ioctl_fionread(&inner).is_ok_and(|len| len == 0);
-            if nothing && let Some(handed) = end.handed {
+            if !has_unread(inner.as_fd())
+                && let Some(handed) = end.handed
+            {
                 handed.with(|outer| send(outer, &[0], SEND));
             }
             drop(inner);
@@ -44,7 +47,7 @@ impl State {
     }
 
     /// A host has lost its power: none of its connections says anything more.
-    pub(crate) fn silence(&mut self, host: Index) {
+    fn silence(&mut self, host: Index) {
         self.each_end(host, |_, connection, side| {
             let end = connection.end(side);
             end.inner = None;
@@ -54,9 +57,13 @@ impl State {
         });
     }
 
-    /// A host's program is gone: its system closes what it had open.
+    /// A host's program is gone, or goes: its system closes what it has open.
     pub(crate) fn leave_network(&mut self, host: Index) {
-        self.collect(host);
+        if self.is_up(host) {
+            self.collect(host);
+        } else {
+            self.silence(host);
+        }
         let listeners = self.listeners.iter().filter(|(_, listener)| listener.host == host);
         let listeners: Vec<u64> = listeners.map(|(id, _)| *id).collect();
         listeners.into_iter().for_each(|id| self.close_listener(id));
@@ -76,17 +83,18 @@ impl State {
                     break;
                 }
             }
+            // It has leaked the descriptor, which its system closes; or its destructors are to run.
             let end = connection.end(side);
-            if end.inner.take().is_some() && end.way.fin == Fin::NotYet {
-                // It has leaked the descriptor, which its system would have closed.
+            let is_unread = end.handed.is_some_and(|handed| handed.with(has_unread) == Some(true));
+            if end.inner.take().is_some() && (is_unread || end.way.fin == Fin::NotYet) {
                 end.way.fin = Fin::Sent;
-                state.send_off(connection, side, Flight::Fin);
+                let flight = if is_unread { Flight::Reset } else { Flight::Fin };
+                state.send_off(connection, side, flight);
             }
             if side == Side::Client && connection.phase == Phase::Connecting {
                 connection.phase = Phase::Ended(Outcome::Failed(Errno::CONNABORTED));
             }
         });
-        self.known.retain(|_, (owner, _)| *owner != host);
     }
 
     pub(crate) fn each_end(
@@ -105,4 +113,9 @@ impl State {
             });
         }
     }
+}
+
+/// True if there is something to read. Then the kernel resets the connection when it is closed.
+fn has_unread(fd: BorrowedFd<'_>) -> bool {
+    ioctl_fionread(fd).is_ok_and(|len| len > 0)
 }

@@ -37,7 +37,7 @@ fn counter(sim: &mut Sim, bug: Bug) {
     let totals = Arc::new(Mutex::new(vec![]));
     let clients: Vec<Host> = (0..CLIENTS).map(|id| add_client(sim, id, &totals)).collect();
     // Programs that crash are started again at once.
-    let crashes = Faults::new(&nodes, TROUBLE).kinds(&[Kind::Killed]);
+    let crashes = Faults::new(&nodes, TROUBLE).kinds(&[Kind::KilledOnSend, Kind::Killed]);
     sim.draw_faults(&crashes.most(40).longest(Duration::from_millis(5)));
     sim.draw_faults(&Faults::new(&nodes, TROUBLE).most(15).longest(SECOND));
     sim.run_for(TROUBLE);

@@ -52,10 +52,11 @@ pub async fn node(config: Config) -> io::Result<()> {
     let Config { id, nodes, clients, disk, witness, seed, bug } = config;
     let socket = Async::<UdpSocket>::bind(nodes[id])?;
     let listener = Async::<TcpListener>::bind(clients[id])?;
+    let starts = disk.starts();
     let start = Node::start(id, nodes.len(), disk, witness, bug);
     let running = Rc::new(Running { node: RefCell::new(start), socket, nodes });
     selkie::spawn(accept(Rc::clone(&running), listener)).detach();
-    let mut chance = Rng::keyed(seed, &[id as u64]);
+    let mut chance = Rng::keyed(seed, &[id as u64, starts]);
     let mut buf = vec![0; 65536];
     loop {
         let role = running.node.borrow().role;

@@ -15,11 +15,20 @@ pub struct Stable {
     pub term: u64,
     pub voted_for: Option<usize>,
     pub log: Vec<Entry>,
+    /// How often the node was started.
+    pub starts: u64,
 }
 
 impl Disk {
     fn read(&self) -> Stable {
         self.0.lock().unwrap().clone()
+    }
+
+    /// Counts a start of the node.
+    pub fn starts(&self) -> u64 {
+        let mut stable = self.0.lock().unwrap();
+        stable.starts += 1;
+        stable.starts
     }
 
     fn write(&self, stable: &Stable) {

@@ -23,7 +23,7 @@ fn counts_to_ten(sim: &mut Sim) {
     let client = sim.host("client", first::client);
     let faults = Faults::new(&[server, client], Duration::from_secs(1));
     // It counts in memory.
-    sim.draw_faults(&faults.without(&[Kind::Killed, Kind::PoweredOff]));
+    sim.draw_faults(&faults.without(&Kind::RESTARTS));
     assert!(sim.run_until_ended(client, Duration::from_secs(60)));
     assert_eq!(total.load(Ordering::Relaxed), 10);
 }
@@ -38,7 +38,7 @@ where
     let server = sim.host("server", move || server(Arc::clone(&shared)));
     let client = sim.host("client", second::client);
     let faults = Faults::new(&[server, client], Duration::from_secs(1));
-    sim.draw_faults(&faults.without(&[Kind::Killed, Kind::PoweredOff]));
+    sim.draw_faults(&faults.without(&Kind::RESTARTS));
     assert!(sim.run_until_ended(client, Duration::from_secs(60)));
     assert_eq!(counted.lock().unwrap().total, 10);
 }

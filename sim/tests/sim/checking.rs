@@ -62,15 +62,58 @@ fn a_mark_that_no_seed_reaches_fails_the_check() {
 }
 
 #[test]
-fn a_process_that_is_aborted_fails_the_check() {
+fn a_process_that_is_aborted_fails_the_check_with_its_seed_and_its_faults() {
     let text = text_of(|| {
         check(0..20, |sim| {
-            if sim.seed() == 11 {
+            let host = sim.host("host", futures::future::pending::<()>);
+            sim.draw_faults(&Faults::new(&[host], SECOND).kinds(&[Kind::Paused]).most(8));
+            if sim.seed() >= 11 && !sim.faults().is_empty() {
+                eprintln!("{}", "noise ".repeat(100_000));
                 std::process::abort()
             }
         })
     });
-    assert!(text.contains("has ended by signal: 6 (SIGABRT)"), "{text}");
+    assert!(
+        text.starts_with("seed 11 fails: its process has ended by signal: 6 (SIGABRT)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nwith 1 of its ")
+            && text.contains("\nrepeat it: SELKIE_SEED=11 SELKIE_FAULTS="),
+        "{text}"
+    );
+    assert!(text.len() < 10_000, "{} bytes", text.len());
+}
+
+#[test]
+fn checks_in_a_loop_are_told_apart() {
+    for is_bad in [false, true] {
+        let check =
+            || check(0..20, move |sim| assert!(!is_bad || sim.seed() != 13, "as it had to"));
+        match is_bad {
+            false => check(),
+            true => assert!(text_of(check).starts_with("seed 13 fails: as it had to")),
+        }
+    }
+}
+
+#[test]
+fn a_failure_that_needs_what_earlier_seeds_have_left_is_said_to_be_one() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let text = text_of(|| {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        check(0..20, |_| assert!(RUNS.fetch_add(1, Ordering::Relaxed) < 5, "too many"));
+    });
+    assert!(text.contains("fails: too many\nbut not alone"), "{text}");
+    assert!(text.contains("\nrepeat it: SELKIE_PROCESSES=1 SELKIE_SEEDS=0.."), "{text}");
+}
+
+#[test]
+fn a_check_on_a_thread_that_is_no_test_says_so() {
+    let thread = std::thread::Builder::new().name("no test".to_owned());
+    let check = thread.spawn(|| text_of(|| check(0..20, |_| {}))).unwrap();
+    let text = check.join().unwrap();
+    assert!(text.contains("no #[test] is called \"no test\""), "{text}");
 }
 
 /// The variable that says that it is to.

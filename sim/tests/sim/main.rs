@@ -2,9 +2,11 @@
 
 mod bad_use;
 mod checking;
+mod endings;
 mod faults;
 mod hosts;
 mod repeats;
+mod sockets;
 mod stepped;
 mod udp;
 #[path = "../util/mod.rs"]
