@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
-use async_tungstenite::accept_async_with_config;
 use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use async_tungstenite::{WebSocketStream, accept_async_with_config};
 use futures::future::{Either, select};
 use smol::channel::Receiver;
 use smol::future::FutureExt;
+use smol::io::AsyncWriteExt;
 use smol::net::{TcpListener, TcpStream};
 use smol::stream::StreamExt;
 use smol::{LocalExecutor, Timer};
@@ -48,7 +49,7 @@ async fn echo(stream: TcpStream, end: Receiver<()>) -> Result<usize, Box<dyn Err
                 _,
             )) => {
                 let size = CloseFrame { code: CloseCode::Size, reason: "too long".into() };
-                within(PATIENCE, socket.close(Some(size))).await??;
+                let _ = within(PATIENCE, refuse(socket, size)).await;
                 return Err(error.into());
             }
             Either::Left((Some(Err(error)), _)) => return Err(error.into()),
@@ -61,6 +62,17 @@ async fn echo(stream: TcpStream, end: Receiver<()>) -> Result<usize, Box<dyn Err
     socket.close(Some(goodbye)).await?;
     while let Ok(Some(Ok(_))) = within(PATIENCE, socket.next()).await {}
     Ok(echoed)
+}
+
+async fn refuse(
+    mut socket: WebSocketStream<TcpStream>,
+    goodbye: CloseFrame,
+) -> Result<(), Box<dyn Error>> {
+    socket.close(Some(goodbye)).await?;
+    let mut stream = socket.into_inner();
+    stream.close().await?;
+    smol::io::copy(stream, &mut smol::io::sink()).await?;
+    Ok(())
 }
 
 async fn converse(stream: TcpStream, peer: SocketAddr, end: Receiver<()>) {

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::accept_async_with_config;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,7 +40,7 @@ async fn echo(
             Some(Some(Ok(_))) => {}
             Some(Some(Err(WsError::Capacity(error @ CapacityError::MessageTooLong { .. })))) => {
                 let size = CloseFrame { code: CloseCode::Size, reason: "too long".into() };
-                timeout(PATIENCE, socket.close(Some(size))).await??;
+                let _ = timeout(PATIENCE, refuse(socket, size)).await;
                 return Err(error.into());
             }
             Some(Some(Err(error))) => return Err(error.into()),
@@ -50,6 +51,17 @@ async fn echo(
     socket.close(Some(goodbye)).await?;
     while let Ok(Some(Ok(_))) = timeout(PATIENCE, socket.next()).await {}
     Ok(echoed)
+}
+
+async fn refuse(
+    mut socket: WebSocketStream<TcpStream>,
+    goodbye: CloseFrame,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    socket.close(Some(goodbye)).await?;
+    let mut stream = socket.into_inner();
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 async fn converse(stream: TcpStream, peer: SocketAddr, end: CancellationToken) {

@@ -10,11 +10,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use async_tungstenite::accept_async_with_config;
 use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use futures::StreamExt;
+use async_tungstenite::{WebSocketStream, accept_async_with_config};
+use futures::{AsyncWriteExt, StreamExt};
 use selkie::signal::{SIGINT, SIGTERM, Signals};
 use selkie::{Async, Cancel, TaskGroup, timeout};
 
@@ -40,7 +40,7 @@ async fn echo(stream: Async<TcpStream>, end: Cancel) -> Result<usize, Box<dyn Er
             Some(Some(Ok(_))) => {}
             Some(Some(Err(WsError::Capacity(error @ CapacityError::MessageTooLong { .. })))) => {
                 let size = CloseFrame { code: CloseCode::Size, reason: "too long".into() };
-                timeout(PATIENCE, socket.close(Some(size))).await??;
+                let _ = timeout(PATIENCE, refuse(socket, size)).await;
                 return Err(error.into());
             }
             Some(Some(Err(error))) => return Err(error.into()),
@@ -52,6 +52,19 @@ async fn echo(stream: Async<TcpStream>, end: Cancel) -> Result<usize, Box<dyn Er
     // Until the client has answered it.
     while let Ok(Some(Ok(_))) = timeout(PATIENCE, socket.next()).await {}
     Ok(echoed)
+}
+
+/// Says goodbye to a client that has not sent all yet. To close the connection before it has would
+/// reset it, and the goodbye might get lost.
+async fn refuse(
+    mut socket: WebSocketStream<Async<TcpStream>>,
+    goodbye: CloseFrame,
+) -> Result<(), Box<dyn Error>> {
+    socket.close(Some(goodbye)).await?;
+    let mut stream = socket.into_inner();
+    stream.close().await?;
+    futures::io::copy(stream, &mut futures::io::sink()).await?;
+    Ok(())
 }
 
 async fn converse(stream: Async<TcpStream>, peer: SocketAddr, end: Cancel) {
@@ -74,6 +87,8 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
             Err(error) => eprintln!("cannot accept: {error}"),
         }
     }
+    drop(incoming);
+    drop(signals); // A second Ctrl-C ends it at once.
     let ended = clients.shutdown(Duration::from_secs(2)).await;
     println!("{} said goodbye, {} were cut", ended.finished, ended.cancelled);
     Ok(())

@@ -25,7 +25,9 @@ fn the_proxies_of_the_others_keep_half_closed_connections_too() {
 fn the_echo_servers_of_the_others_speak_tls_and_websocket_too() {
     for (runtime, threads) in [("tokio", 1), ("smol", 2)] {
         tls::either_version(&example_path(&format!("{runtime}_tls_echo")), threads);
-        websocket::messages(&example_path(&format!("{runtime}_websocket_echo")), threads);
+        let websocket_echo = example_path(&format!("{runtime}_websocket_echo"));
+        websocket::messages(&websocket_echo, threads);
+        websocket::too_much(&websocket_echo);
     }
 }
 
