@@ -85,6 +85,7 @@ pub async fn serve(address: SocketAddr) -> io::Result<()> {
     }
     drop(incoming);
     drop(listener); // Nobody else is let in.
+    drop(signals); // A second Ctrl-C ends it at once.
     println!("shutting down, {} connections are open", clients.len());
     let ended = clients.shutdown(GRACE).await;
     println!("{} ended by themselves, {} were cut", ended.finished, ended.cancelled);

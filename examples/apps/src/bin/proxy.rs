@@ -54,6 +54,8 @@ pub async fn run(listen: SocketAddr, target: SocketAddr) -> io::Result<()> {
             Err(error) => eprintln!("cannot accept: {error}"),
         }
     }
+    drop(incoming);
+    drop(signals); // A second Ctrl-C ends it at once.
     println!("shutting down, {} connections are open", clients.len());
     let ended = clients.shutdown(GRACE).await;
     println!("{} ended by themselves, {} were cut", ended.finished, ended.cancelled);

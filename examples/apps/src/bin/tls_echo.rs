@@ -59,6 +59,8 @@ async fn serve(address: SocketAddr, acceptor: TlsAcceptor) -> io::Result<()> {
             Err(error) => eprintln!("cannot accept: {error}"),
         }
     }
+    drop(incoming);
+    drop(signals); // A second Ctrl-C ends it at once.
     clients.shutdown(Duration::from_secs(1)).await;
     Ok(())
 }

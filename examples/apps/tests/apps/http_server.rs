@@ -136,6 +136,24 @@ fn what_takes_longer_than_the_grace_is_cut() {
 }
 
 #[test]
+fn a_second_ctrl_c_ends_the_server_at_once() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let (mut server, address) = server();
+    let mut client = TcpStream::connect(address).unwrap();
+    client
+        .write_all(b"POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\nthe")
+        .unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    client.read_exact(&mut [0; 15]).unwrap();
+    server.signal(Signal::INT);
+    server.wait_for_line("shutting down, 1 connections are open");
+    server.signal(Signal::INT);
+    let ended = server.end();
+    assert_eq!(ended.status.signal(), Some(Signal::INT.as_raw()), "{:?}", ended.out);
+}
+
+#[test]
 fn a_request_costs_one_recv_and_none_that_only_learns_that_there_is_nothing() {
     let Some(mut strace) = tool("strace", "--version") else { return };
     let Some(mut client) = python("http_keep_alive.py", "http.client") else { return };
