@@ -12,7 +12,7 @@ use selkie::{Cancel, TaskGroup, spawn, timeout, yield_now};
 
 use crate::allocator::bytes;
 use crate::group::stuck;
-use crate::util::{OnDrop, Trace, panic_text, run, run_on, runtime, settle};
+use crate::util::{OnDrop, Trace, panic_text, run, runtime, settle};
 
 #[test]
 fn a_group_that_is_dropped_by_a_task_of_its_own_cancels_that_one_too() {
@@ -127,7 +127,7 @@ fn a_crowd_of_tasks_that_was_there_at_once_leaves_no_memory_in_its_group() {
     const TASKS: usize = 200_000;
     let runtime = runtime();
     let mut group = TaskGroup::<()>::new();
-    run_on(&runtime, async {
+    runtime.block_on(async {
         group.spawn(async {});
         group.join_next().await;
         let before = bytes();
