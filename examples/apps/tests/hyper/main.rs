@@ -1,6 +1,7 @@
 //! The feature `hyper`: hyper's own server and client over loopback, in one runtime, with services
 //! and bodies that are not `Send`.
 
+mod hostile;
 mod http1;
 mod http2;
 mod io;

@@ -1,10 +1,14 @@
 //! Threads of a process that runs a selkie and one of these crates. Each test has a process of its
 //! own: one thread is the test's, and one the harness's.
 
+use std::convert::Infallible;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use http_body_util::Empty;
+use hyper::body::Bytes;
 use selkie::Async;
 
 use crate::alone::alone;
@@ -56,15 +60,47 @@ fn what_needs_traits_alone_brings_no_thread() {
 }
 
 #[test]
-fn features_of_selkie_for_these_libraries_bring_no_thread() {
+fn no_feature_of_selkie_brings_a_thread_but_its_pool() {
     alone(|| {
+        // With the features `record` and `tracing`, too: this runtime has its recorder, and spans.
         let brought = new_threads(None, async || {
-            let signals = selkie::signal::Signals::new([selkie::signal::SIGUSR1]).unwrap();
-            hyper::rt::Timer::sleep(&selkie::hyper::Timer, Duration::from_millis(1)).await;
-            signals
+            let mut signals = selkie::signal::Signals::new([selkie::signal::SIGUSR1]).unwrap();
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR1)
+                .unwrap();
+            signals.next().await.unwrap().unwrap();
+            let echo = selkie::process::Command::new("echo").arg("hello").output().await.unwrap();
+            assert_eq!(echo.stdout, b"hello\n");
+            request().await;
+            let recording = selkie::inspect::recording();
+            assert!(recording.entries().count() > 0);
+            (signals, selkie::io::stdin().unwrap(), selkie::io::stdout().unwrap())
         });
         assert_eq!(brought, [""; 0]);
+        let brought = new_threads(Some("selkie-blocking"), async || {
+            selkie::net::resolve("localhost:80").await.unwrap();
+            selkie::unblock(|| 7).await
+        });
+        assert_eq!(brought, ["selkie-blocking"]);
     });
+}
+
+/// A request of hyper's client to hyper's server, over an address that needs no lookup.
+async fn request() {
+    let listener = Async::<TcpListener>::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let _server = selkie::spawn(async move {
+        let (stream, _peer) = listener.accept().await.unwrap();
+        let service = hyper::service::service_fn(async |_| {
+            Ok::<_, Infallible>(hyper::Response::new(Empty::<Bytes>::new()))
+        });
+        let mut server = hyper::server::conn::http1::Builder::new();
+        server.timer(selkie::hyper::Timer).serve_connection(stream, service).await.unwrap();
+    });
+    let stream = Async::<TcpStream>::connect(address.to_string()).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    let _connection = selkie::spawn(connection);
+    let request = hyper::Request::get("/").header("host", "here").body(Empty::<Bytes>::new());
+    assert!(client.send_request(request.unwrap()).await.unwrap().status().is_success());
 }
 
 #[test]
