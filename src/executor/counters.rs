@@ -11,6 +11,8 @@ pub(crate) struct Counters {
     pub(crate) timers: Counter,
     /// Wake-ups of tasks, and new tasks, from other threads.
     pub(crate) remote: Counter,
+    /// Tasks whose futures are gone.
+    pub(crate) ended: Counter,
 }
 
 /// A number that only grows.

@@ -138,10 +138,12 @@ pin_project! {
 #[inline(never)]
 fn ended(origin: OriginRef) {
     current::with(|executor| {
-        executor.is_polled_no_more(origin);
-        if cfg!(feature = "record") {
-            // SAFETY: called by the task's future.
-            let id = unsafe { origin.get() }.id;
+        // SAFETY: called by the task's future.
+        let Origin { id, shared, .. } = unsafe { origin.get() };
+        // A task that its runtime has refused is dropped where it was spawned, perhaps in another.
+        if executor.serves(shared) {
+            executor.is_polled_no_more(origin);
+            executor.counters().ended.add(1);
             executor.reactor.probe.ended(id.0);
         }
     });

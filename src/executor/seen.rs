@@ -183,9 +183,7 @@ impl Executor {
 
     /// How many tasks have not ended, without the root.
     pub(crate) fn count_tasks(&self) -> usize {
-        let mut count = 0;
-        self.each_task(|sight| count += usize::from(sight.origin.id != TaskId::ROOT));
-        count
+        self.shared.spawned().saturating_sub(self.counters().ended.get()) as usize
     }
 
     /// Each task that has not ended, and the root.

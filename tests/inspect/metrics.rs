@@ -67,3 +67,15 @@ fn the_numbers_are_printed_for_prometheus() {
     assert!(text.contains("# TYPE selkie_polls_total counter\nselkie_polls_total 0\n"), "{text}");
     assert!(text.contains("# TYPE selkie_tasks gauge\nselkie_tasks 0\n"), "{text}");
 }
+
+#[test]
+fn a_task_that_another_runtime_refuses_is_none_of_this_ones() {
+    let gone = runtime().remote();
+    let runtime = runtime();
+    run_on(&runtime, async move {
+        let waits = selkie::spawn(pending::<()>());
+        gone.spawn(|| async {}).unwrap_err();
+        assert_eq!(selkie::inspect::metrics().tasks, 1);
+        drop(waits);
+    });
+}
