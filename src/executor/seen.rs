@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Executor;
 use super::counters::Counters;
@@ -77,36 +77,57 @@ impl Executor {
         }
     }
 
-    fn nobody_is_polled(&self) {
+    /// Nobody is polled until the next poll begins.
+    pub(crate) fn nobody_is_polled(&self) {
         self.sights.polled.set(None);
         if let Some(running) = &self.shared.running {
             running.clear();
         }
     }
 
-    /// As [`set_polled`](Self::set_polled), where polls are watched.
+    /// As [`set_polled`](Self::set_polled), where polls are recorded.
+    #[inline]
+    pub(crate) fn record_polled(&self, origin: &Origin) {
+        self.set_polled(origin);
+        self.reactor.probe.poll_begins(origin.id.0);
+    }
+
+    /// As [`set_polled`](Self::set_polled), where polls are timed.
     #[inline]
     pub(crate) fn watch_polled(&self, origin: &Origin) {
-        self.set_polled(origin);
-        let probe = &self.reactor.probe;
-        probe.poll_begins(origin.id.0);
+        self.record_polled(origin);
         if let Some(running) = &self.shared.running {
-            running.set(origin.id, origin.spawned_at, probe.latest());
+            running.set(origin.id, origin.spawned_at, self.reactor.probe.latest());
         }
     }
 
-    /// True if a task has panicked since this was called last.
+    /// True if a task has panicked since [`between_polls`](Self::between_polls) was called.
     #[inline]
-    pub(crate) fn take_panicked(&self) -> bool {
-        self.sights.has_panicked.take()
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.sights.has_panicked.get()
     }
 
-    /// A poll is over: nobody is polled. Returns how long it took, if times are
-    /// measured.
+    /// A poll is over that was only recorded.
     #[inline]
-    pub(crate) fn poll_has_ended(&self, id: TaskId) -> Duration {
+    pub(crate) fn recorded_poll_has_ended(&self) {
+        self.reactor.probe.recorded_poll_ends(|| self.reactor.now());
+    }
+
+    /// A poll is over. Returns how many nanoseconds it took, if times are measured.
+    #[inline]
+    pub(crate) fn poll_has_ended(&self) -> u64 {
+        self.reactor.probe.poll_ends(|| self.reactor.now())
+    }
+
+    /// Runs other code than a poll: nobody is polled, and the time is no poll's.
+    #[cold]
+    pub(crate) fn between_polls(&self, f: impl FnOnce()) {
+        let probe = &self.reactor.probe;
         self.nobody_is_polled();
-        self.reactor.probe.poll_ends(id.0, || self.reactor.now())
+        self.sights.has_panicked.set(false);
+        probe.between_polls(|| self.reactor.now());
+        f();
+        probe.between_polls(|| self.reactor.now());
     }
 
     /// Notes what has come from other threads.
@@ -122,7 +143,7 @@ impl Executor {
         let probe = &self.reactor.probe;
         // Another thread has spawned it, and it has not waited yet.
         if origin.spawned().is_none() {
-            probe.spawned(origin.id.0, origin.spawned_at, origin.name());
+            probe.spawned_elsewhere(origin.id.0, origin.spawned_at, origin.name());
         }
         probe.arrived(origin.id.0);
     }

@@ -14,15 +14,15 @@ mod ticks;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[cfg(feature = "record")]
 pub(crate) use self::record::{Kind, LOOP, OUTSIDE, Record, unpack_duration};
 #[cfg(feature = "record")]
-pub(crate) use self::ring::Recorded;
+pub(crate) use self::ring::{Recorded, cut};
 pub(crate) use self::span::{Inside, TaskSpan, tell_turn};
 
-use self::ring::Ring;
+use self::ring::{Ring, SHORT};
 use self::ticks::Ticks;
 
 /// Records that a recorder keeps, unless it is told otherwise: a MiB, the last tenth of a second of
@@ -37,6 +37,16 @@ pub(crate) struct Notes {
     pub(crate) records: usize,
     /// The loop's clock is the system's.
     pub(crate) has_systems_clock: bool,
+}
+
+/// Who looks at polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watching {
+    Nothing,
+    /// The recorder, and nobody else.
+    Recorder,
+    /// Whoever wants to know how long they take, `tracing`, and the recorder.
+    All,
 }
 
 /// Notes of one loop.
@@ -80,10 +90,16 @@ impl Probe {
         }
     }
 
-    /// True if polls are to be watched.
+    /// How polls are to be watched.
     #[inline]
-    pub(crate) fn is_on(&self) -> bool {
-        cfg!(feature = "tracing") || self.reads_clock()
+    pub(crate) fn watching(&self) -> Watching {
+        if cfg!(feature = "tracing") || self.is_timed {
+            Watching::All
+        } else if cfg!(feature = "record") {
+            Watching::Recorder
+        } else {
+            Watching::Nothing
+        }
     }
 
     #[inline]
@@ -151,7 +167,7 @@ impl Probe {
     /// A source has an event.
     #[inline]
     pub(crate) fn event(&self, fd: i32, readiness: u8) {
-        self.ring.event(self.latest(), fd, readiness);
+        self.ring.event(fd, readiness);
     }
 
     /// The loop has looked, and found so many events.
@@ -198,6 +214,16 @@ impl Probe {
         self.ring.spawned(self.latest(), id, at, name);
     }
 
+    /// A task comes that another thread has spawned.
+    pub(crate) fn spawned_elsewhere(
+        &self,
+        id: u64,
+        at: &'static Location<'static>,
+        name: Option<&Cow<'static, str>>,
+    ) {
+        self.ring.spawned_elsewhere(self.latest(), id, at, name);
+    }
+
     /// A task's future is dropped.
     #[inline]
     pub(crate) fn ended(&self, id: u64) {
@@ -210,12 +236,36 @@ impl Probe {
         self.ring.poll_begins(id);
     }
 
-    /// A poll has ended, which began at the latest reading of the clock. Returns how long it took,
-    /// if times are measured.
+    /// As [`poll_ends`](Self::poll_ends), where [nothing but the recorder](Watching::Recorder)
+    /// watches.
     #[inline]
-    pub(crate) fn poll_ends(&self, id: u64, now: impl FnOnce() -> Instant) -> Duration {
+    pub(crate) fn recorded_poll_ends(&self, now: impl FnOnce() -> Instant) {
+        if let Some(ticks) = &self.ticks {
+            // One comparison tells that the counter has not leapt, and that the poll was short.
+            let now = ticks.count();
+            let took = now.wrapping_sub(self.latest());
+            if took < SHORT {
+                self.latest.set(now);
+                self.ring.polled_shortly(now, took as u32);
+                return;
+            }
+        }
+        self.long_poll_ends(now);
+    }
+
+    #[cold]
+    fn long_poll_ends(&self, now: impl FnOnce() -> Instant) {
+        let began = self.latest();
+        let now = self.read(now);
+        self.ring.polled(now, now - began);
+    }
+
+    /// The poll that was told of last is over; it began at the latest reading of the clock. Returns
+    /// how many nanoseconds it took, if times are measured.
+    #[inline]
+    pub(crate) fn poll_ends(&self, now: impl FnOnce() -> Instant) -> u64 {
         if !self.reads_clock() {
-            return Duration::ZERO;
+            return 0;
         }
         let began = self.latest();
         let now = self.read(now);
@@ -224,8 +274,23 @@ impl Probe {
             times.in_polls += took;
             times.longest_poll = times.longest_poll.max(took);
         });
-        self.ring.polled(began, now, id);
-        Duration::from_nanos(took)
+        self.ring.polled(now, took);
+        took
+    }
+
+    /// Other code than a poll's is about to run, or has run: who is told first calls nobody a task,
+    /// who is told last counts none of that time as a poll's.
+    pub(crate) fn between_polls(&self, now: impl FnOnce() -> Instant) {
+        self.ring.nobody_acts();
+        if self.reads_clock() {
+            self.read(now);
+        }
+    }
+
+    /// True if a recorded poll has begun and nothing has come after it.
+    #[inline]
+    pub(crate) fn is_in_poll(&self) -> bool {
+        self.ring.is_in_poll()
     }
 
     /// A turn has ended, with its last poll; told where polls are watched.
@@ -243,7 +308,7 @@ impl Probe {
     /// What the recorder has.
     #[cfg(feature = "record")]
     pub(crate) fn recorded(&self, now: Option<Instant>) -> Recorded {
-        let mut recorded = self.ring.copy();
+        let mut recorded = self.ring.copy(self.latest());
         if let (Some(ticks), Some(now)) = (&self.ticks, now) {
             let (all, nanos) = (ticks.now(self.latest()), self.nanos(now));
             let nanos_of = |ticks| u128::from(ticks) * u128::from(nanos) / u128::from(all.max(1));

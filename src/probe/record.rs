@@ -1,6 +1,8 @@
 //! Layer 0: one record of the flight recorder.
 //! Limits: times up to two years; durations in 30 bits of a unit that grows with them.
 
+use std::cell::Cell;
+
 /// What is recorded. In the comments: what the record's two numbers say; its time is that of the
 /// latest reading of the clock before, which was at the beginning of a poll, or at the end of a
 /// wait.
@@ -11,7 +13,7 @@ pub(crate) enum Kind {
     Wait = 1,
     /// At its end: how many polls it made; how long it took after the wait.
     Turn,
-    /// Descriptor; readiness. Of the wait that is recorded next.
+    /// Descriptor; readiness. Of the wait that is recorded next; its time is that one's.
     Event,
     /// How many were due; by how much the first one was late.
     Timers,
@@ -57,8 +59,9 @@ pub(crate) struct Record {
     pub(crate) b: u32,
 }
 
-/// A record in the ring.
-pub(super) type Packed = [u64; 2];
+/// A record in the ring. Two cells, not one: the halves of a value that is stored as a whole are
+/// first put together in memory, and the processor waits for that.
+pub(super) type Packed = [Cell<u64>; 2];
 
 const _: () = assert!(size_of::<Packed>() == 16);
 
@@ -69,12 +72,14 @@ impl Record {
     }
 
     #[inline]
-    pub(super) fn packed(self) -> Packed {
-        [self.when, u64::from(self.b) << 32 | u64::from(self.a)]
+    pub(super) fn pack(self, [when, both]: &Packed) {
+        when.set(self.when);
+        both.set(u64::from(self.b) << 32 | u64::from(self.a));
     }
 
-    pub(super) fn unpacked([when, both]: Packed) -> Self {
-        Self { when, a: both as u32, b: (both >> 32) as u32 }
+    pub(super) fn unpacked([when, both]: &Packed) -> Self {
+        let both = both.get();
+        Self { when: when.get(), a: both as u32, b: (both >> 32) as u32 }
     }
 
     /// Converts what was read of a clock.
@@ -101,10 +106,13 @@ impl Record {
     }
 }
 
+/// A shorter duration is packed as it is.
+pub(crate) const SHORT: u64 = 1 << 30;
+
 /// Nanoseconds in 30 bits and a unit of 1, 2⁸, 2¹⁶ or 2²⁴ of them: 200 days, exact for a second.
 #[inline]
 pub(crate) fn pack_duration(nanos: u64) -> u32 {
-    if nanos < 1 << 30 { nanos as u32 } else { pack_long(nanos) }
+    if nanos < SHORT { nanos as u32 } else { pack_long(nanos) }
 }
 
 #[cold]
@@ -144,7 +152,9 @@ mod tests {
         for kind in Kind::ALL {
             let record = Record::new((1 << 56) - 1, kind, 1, 2);
             assert_eq!((record.time(), record.kind()), ((1 << 56) - 1, Some(kind)));
-            assert_eq!(Record::unpacked(record.packed()), record);
+            let packed = Packed::default();
+            record.pack(&packed);
+            assert_eq!(Record::unpacked(&packed), record);
         }
         assert_eq!(Record::default().kind(), None);
     }

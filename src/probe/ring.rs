@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
 
+pub(super) use super::record::SHORT;
 use super::record::{Kind, LOOP, OUTSIDE, Packed, Record, pack_duration};
 
 /// Fewer are not worth a ring.
@@ -15,6 +16,9 @@ const FEWEST: usize = 4096;
 
 /// Names of tasks that are kept, which may have ended. Those that live are asked for theirs.
 const NAMES: usize = 1024;
+
+/// Bytes of a name that are kept.
+const LONGEST_NAME: usize = 256;
 
 /// Where a task was spawned; the same place is the same reference.
 type Place = &'static Location<'static>;
@@ -30,11 +34,14 @@ struct Tasks {
 }
 
 pub(super) struct Ring {
-    /// As many as a power of two. The system gives memory for those that are written only.
-    records: Box<[Cell<Packed>]>,
-    /// How many records there have been.
-    written: Cell<u64>,
-    /// Who acts just now: a task by its number, or one of the others.
+    /// The system gives memory for those that are written only.
+    records: Box<[Packed]>,
+    /// The place of the next one.
+    next: Cell<usize>,
+    /// How often all places were written.
+    laps: Cell<u64>,
+    /// Who acts just now: a task by its number, or one of the others. Right after a poll, when no
+    /// other code runs, still the task.
     actor: Cell<u32>,
     tasks: RefCell<Tasks>,
 }
@@ -64,32 +71,41 @@ fn short(id: u64) -> u32 {
 }
 
 impl Ring {
-    /// Of `records` records, or up to twice as many.
+    /// Of `records` records, or more.
     pub(super) fn new(records: usize) -> Self {
         Self {
-            records: zeroed(records.max(FEWEST).next_power_of_two()),
-            written: Cell::new(0),
+            records: zeroed(records.max(FEWEST)),
+            next: Cell::new(0),
+            laps: Cell::new(0),
             actor: Cell::new(OUTSIDE),
             tasks: RefCell::default(),
         }
     }
 
     #[inline]
-    fn place(&self, number: u64) -> &Cell<Packed> {
-        &self.records[number as usize & (self.records.len() - 1)]
-    }
-
-    #[inline]
     fn push(&self, time: u64, kind: Kind, a: u32, b: u32) {
-        let number = self.written.get();
-        self.written.set(number + 1);
-        self.place(number).set(Record::new(time, kind, a, b).packed());
+        let record = Record::new(time, kind, a, b);
+        let next = self.next.get();
+        match self.records.get(next) {
+            Some(place) => {
+                record.pack(place);
+                self.next.set(next + 1);
+            }
+            None => self.begin_lap(record),
+        }
     }
 
-    /// Its wait is the next one that is recorded.
+    #[cold]
+    fn begin_lap(&self, record: Record) {
+        self.laps.set(self.laps.get() + 1);
+        record.pack(&self.records[0]);
+        self.next.set(1);
+    }
+
+    /// Its wait is the next one that is recorded, and its time that wait's.
     #[inline]
-    pub(super) fn event(&self, time: u64, fd: i32, readiness: u8) {
-        self.push(time, Kind::Event, fd.cast_unsigned(), readiness.into());
+    pub(super) fn event(&self, fd: i32, readiness: u8) {
+        self.push(0, Kind::Event, fd.cast_unsigned(), readiness.into());
     }
 
     #[inline]
@@ -117,8 +133,22 @@ impl Ring {
     }
 
     #[inline]
-    pub(super) fn polled(&self, began: u64, now: u64, id: u64) {
-        self.push(now, Kind::Poll, short(id), pack_duration(now - began));
+    pub(super) fn polled(&self, now: u64, took: u64) {
+        self.push(now, Kind::Poll, self.actor.get(), pack_duration(took));
+    }
+
+    /// As [`polled`](Self::polled), for less than [`SHORT`].
+    #[inline]
+    pub(super) fn polled_shortly(&self, now: u64, took: u32) {
+        self.push(now, Kind::Poll, self.actor.get(), took);
+    }
+
+    #[inline]
+    pub(super) fn is_in_poll(&self) -> bool {
+        self.actor.get() < LOOP
+    }
+
+    pub(super) fn nobody_acts(&self) {
         self.actor.set(OUTSIDE);
     }
 
@@ -155,29 +185,109 @@ impl Ring {
             if names.len() == NAMES {
                 names.pop_front();
             }
-            names.push_back((short(id), name.clone()));
+            let kept = match name {
+                Cow::Borrowed(name) => Cow::Borrowed(cut(name)),
+                Cow::Owned(name) => Cow::Owned(cut(name).to_owned()),
+            };
+            names.push_back((short(id), kept));
         }
     }
 
-    pub(super) fn copy(&self) -> Recorded {
-        let written = self.written.get();
-        let kept = written.min(self.records.len() as u64);
-        let record = |number| Record::unpacked(self.place(number).get());
+    /// As [`spawned`](Self::spawned), by another thread.
+    pub(super) fn spawned_elsewhere(
+        &self,
+        time: u64,
+        id: u64,
+        place: Place,
+        name: Option<&Cow<'static, str>>,
+    ) {
+        let actor = self.actor.replace(OUTSIDE);
+        self.spawned(time, id, place, name);
+        self.actor.set(actor);
+    }
+
+    pub(super) fn copy(&self, time: u64) -> Recorded {
+        let (newest, older) = self.records.split_at(self.next.get());
+        // Places of the first lap that were not written are nobody's.
+        let older = if self.laps.get() == 0 { &[] } else { older };
+        let records = older.iter().chain(newest);
+        let lost = self.laps.get() * self.records.len() as u64 - older.len() as u64;
+        let mut records: Vec<_> = records.map(Record::unpacked).collect();
+        time_events(&mut records, time);
         let tasks = self.tasks.borrow();
         Recorded {
-            records: (written - kept..written).map(record).collect(),
-            lost: written - kept,
+            records,
+            lost,
             places: tasks.places.clone(),
             names: tasks.names.iter().cloned().collect(),
         }
     }
 }
 
+/// Gives events the times of their waits. What no wait has told yet is now, at `time`.
+fn time_events(records: &mut [Record], time: u64) {
+    let mut waited = time;
+    for record in records.iter_mut().rev() {
+        match record.kind() {
+            Some(Kind::Wait) => waited = record.time(),
+            Some(Kind::Event) => *record = Record::new(waited, Kind::Event, record.a, record.b),
+            _ => {}
+        }
+    }
+}
+
+/// The beginning of a name, as much as a recording has.
+pub(crate) fn cut(name: &str) -> &str {
+    let end = (0..=LONGEST_NAME.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
+    &name[..end.unwrap_or(0)]
+}
+
 /// Memory that the system has zeroed, and does not have to give before it is written: of arrays of
 /// numbers std knows that they are zero.
-fn zeroed(count: usize) -> Box<[Cell<Packed>]> {
+fn zeroed(count: usize) -> Box<[Packed]> {
     let zeroed = Box::into_raw(vec![[0_u64; 2]; count].into_boxed_slice());
     // SAFETY: `from_raw` needs a box's slice of the same layout, and nobody else who owns it. A
     // `Cell<T>` has the layout of `T`, as its documentation says.
-    unsafe { Box::from_raw(zeroed as *mut [Cell<Packed>]) }
+    unsafe { Box::from_raw(zeroed as *mut [Packed]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_has_the_latest_records_wherever_it_ends_and_tells_how_many_it_lost() {
+        let most = FEWEST;
+        for count in [0, 1, most - 1, most, most + 1, 2 * most - 1, 2 * most, 2 * most + 1] {
+            let ring = Ring::new(1);
+            (0..count).for_each(|time| ring.woken(time as u64, 0));
+            let Recorded { records, lost, .. } = ring.copy(0);
+            assert_eq!(lost, count.saturating_sub(most) as u64);
+            let times = records.iter().map(|record| record.time());
+            assert!(times.eq(lost..count as u64), "{count}");
+        }
+    }
+
+    #[test]
+    fn an_event_has_the_time_of_its_wait_also_where_a_lap_is_between_them_or_none_has_come() {
+        for before in FEWEST - 3..FEWEST {
+            let ring = Ring::new(1);
+            (0..before).for_each(|_| ring.ended(1, 0));
+            ring.event(5, 1);
+            ring.event(6, 1);
+            ring.waited(10, 20, 2);
+            ring.event(7, 1);
+            let records = ring.copy(30).records;
+            let events = records.iter().filter(|record| record.kind() == Some(Kind::Event));
+            let times: Vec<_> = events.map(|event| (event.a, event.time())).collect();
+            assert_eq!(times, [(5, 20), (6, 20), (7, 30)]);
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_between_two_characters() {
+        assert_eq!(cut("short"), "short");
+        let long = format!("x{}", "é".repeat(200));
+        assert_eq!(cut(&long), &long[..LONGEST_NAME - 1]);
+    }
 }

@@ -21,10 +21,16 @@ impl Ticks {
         is_steady().then(|| Self { began: Cell::new(counter()) })
     }
 
+    /// How many there have been, if the counter has not leapt.
+    #[inline]
+    pub(super) fn count(&self) -> u64 {
+        counter().wrapping_sub(self.began.get()) >> SHIFT
+    }
+
     /// How many there have been, where there were `latest` at the latest reading.
     #[inline]
     pub(super) fn now(&self, latest: u64) -> u64 {
-        let now = counter().wrapping_sub(self.began.get()) >> SHIFT;
+        let now = self.count();
         if now.wrapping_sub(latest) < LEAP { now } else { self.begin_anew(latest) }
     }
 

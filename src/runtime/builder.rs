@@ -173,7 +173,7 @@ impl Builder {
         self
     }
 
-    /// How many records the flight recorder keeps, of 16 bytes each: the number is rounded up.
+    /// How many records the flight recorder keeps, of 16 bytes each: 4096 at least.
     /// Usually 65536; a message of an echo takes three or four.
     #[cfg(feature = "record")]
     #[must_use]

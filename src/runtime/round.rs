@@ -8,8 +8,8 @@ use std::panic;
 use super::Runtime;
 use super::root::Root;
 use super::turn::Turn;
-use super::watch::{Unwatched, Watch, Watched};
-use crate::probe;
+use super::watch::{Recorded, Unwatched, Watch, Watched};
+use crate::probe::{self, Watching};
 use crate::reactor::{Budget, Woken};
 use crate::selector::Until;
 
@@ -36,12 +36,10 @@ impl Runtime {
         let woken = reactor.turn(until, self.polls_per_turn);
         inbox.wake_up();
         executor.accept_remote();
-        let (polls, root_has_ended) = if reactor.probe.is_on() {
-            let batch = self.run_batch(&mut root, &Watched::new(self));
-            reactor.probe.turn_ends(batch.0);
-            batch
-        } else {
-            self.run_batch(&mut root, &Unwatched)
+        let (polls, root_has_ended) = match reactor.probe.watching() {
+            Watching::Nothing => self.run_batch(&mut root, &Unwatched),
+            Watching::Recorder => self.run_watched(&mut root, Recorded(self)),
+            Watching::All => self.run_watched(&mut root, Watched::new(self)),
         };
         let counters = executor.counters();
         counters.turns.add(1);
@@ -58,6 +56,13 @@ impl Runtime {
         alarm?;
         let more = executor.has_ready_tasks() || reactor.has_due_timers();
         Ok(Turn { events, timers, polls, more })
+    }
+
+    /// As [`run_batch`](Self::run_batch), and tells of the turn's end.
+    fn run_watched<W: Watch>(&self, root: &mut Option<&mut dyn Root>, watch: W) -> (usize, bool) {
+        let batch = self.run_batch(root, &watch);
+        self.executor.reactor.probe.turn_ends(batch.0);
+        batch
     }
 
     /// Polls the root, then the tasks that can go on by then, and so on, in all
@@ -77,7 +82,7 @@ impl Runtime {
                 polls += 1;
                 let poll = watch.begin(executor, root.origin());
                 let (has_ended, its_cost) = charged(budget, given, || root.poll());
-                watch.end(poll);
+                watch.end(executor, poll);
                 if has_ended {
                     return (polls, true);
                 }
@@ -91,7 +96,7 @@ impl Runtime {
                 polls += 1;
                 let poll = watch.begin(executor, runnable.metadata());
                 cost += charged(budget, given, || runnable.run()).1;
-                watch.end(poll);
+                watch.end(executor, poll);
                 if cost >= most {
                     break;
                 }

@@ -1,6 +1,7 @@
 //! How long polls take, which are slow, and which one runs just now.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures::AsyncReadExt;
 use selkie::inspect::{SlowPoll, Wait};
-use selkie::selector::BackendKind;
-use selkie::{Async, Builder, Runtime, sleep, yield_now};
+use selkie::selector::{Backend, BackendKind, Wrapped, Wrapper};
+use selkie::{Async, Builder, Runtime, Task, sleep, yield_now};
 
 use crate::util::{DEADLINE, build, panic_text, run_on, runtime, settle};
 
@@ -99,7 +100,7 @@ fn polls_and_times_are_told_only_where_they_are_asked_for() {
             yield_now().await;
             thread::sleep(LIMIT);
             yield_now().await;
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         });
         settle(runtime);
         let tasks = runtime.tasks();
@@ -171,4 +172,44 @@ fn without_timing_nobody_is_seen_to_run() {
     let runtime = runtime();
     let remote = runtime.remote();
     assert_eq!(run_on(&runtime, async move { remote.running() }), None);
+}
+
+/// A clock that others set forward.
+#[derive(Clone)]
+struct Clock(Arc<Mutex<Instant>>);
+
+impl Clock {
+    fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl<B: Backend> Wrapper<B> for Clock {
+    fn now(&self, _inner: &B) -> Instant {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[test]
+fn what_a_hook_takes_is_no_polls_time() {
+    let clock = Clock(Arc::new(Mutex::new(Instant::now())));
+    let (told, advances) = (Told::default(), clock.clone());
+    let keeps = Arc::clone(&told);
+    let hook = move |slow: &SlowPoll| {
+        keeps.lock().unwrap().push(slow.clone());
+        advances.advance(3 * LIMIT);
+    };
+    let inner = BackendKind::from_env().and_then(BackendKind::open).unwrap();
+    let backend = Box::new(Wrapped { inner, wrapper: clock.clone() });
+    let runtime = Builder::new().slow_poll(LIMIT, hook).build_with(backend).unwrap();
+    let slow = runtime.spawn(async move { clock.advance(2 * LIMIT) });
+    let quick: Vec<_> = (0..3).map(|_| runtime.spawn(pending::<()>())).collect();
+    let id = slow.id();
+    runtime.turn(Some(Duration::ZERO)).unwrap();
+    let told: Vec<_> = told.lock().unwrap().iter().map(|slow| (slow.id, slow.took)).collect();
+    assert_eq!(told, [(id, 2 * LIMIT)]);
+    let in_polls = |task: &Task<()>| runtime.tasks().get(task.id()).unwrap().in_polls;
+    assert!(quick.iter().all(|task| in_polls(task) == Some(Duration::ZERO)), "{}", runtime.tasks());
+    let times = runtime.metrics().times.unwrap();
+    assert_eq!((times.in_polls, times.busy), (2 * LIMIT, 5 * LIMIT), "the hook is the turn's");
 }

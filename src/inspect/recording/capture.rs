@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::entry::{Entry, entries};
+use super::entry::Entry;
 use crate::executor::{Executor, current};
-use crate::probe::{Kind, Record, Recorded};
+use crate::probe::{Kind, Record, Recorded, cut};
 use crate::runtime::Runtime;
 use crate::task::TaskId;
 
@@ -84,7 +84,7 @@ impl Recording {
         // Those that live may have been spawned before the first record.
         executor.each_task(|sight| {
             let origin = sight.origin;
-            let name = origin.name().map(|name| name.clone().into_owned());
+            let name = origin.name().map(|name| cut(name).to_owned());
             let who = Who { spawned_at: told(origin.spawned_at), name };
             tasks.insert(TaskId::of(origin.id.get() as u32), who);
         });
@@ -93,7 +93,7 @@ impl Recording {
 
     /// What has happened, the oldest first. Times never fall.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + use<> {
-        entries(&self.records).into_iter()
+        self.records.clone().into_iter().filter_map(Entry::of)
     }
 
     /// How many older records were written over. A recording that has lost some may begin in the

@@ -109,16 +109,14 @@ impl Actor {
 }
 
 impl Entry {
-    /// `None` for what only other entries need. `waited` is when the next wait ends.
-    pub(super) fn of(record: Record, waited: u64) -> Option<Self> {
+    /// `None` for what only other entries need.
+    pub(super) fn of(record: Record) -> Option<Self> {
         let Record { a, b, .. } = record;
         let (task, took) = (TaskId::of(a), Duration::from_nanos(unpack_duration(b)));
-        let mut time = record.time();
         let what = match record.kind()? {
             Kind::Wait => What::Wait { took, events: a },
             Kind::Turn => What::Turn { took, polls: a },
             Kind::Event => {
-                time = waited;
                 let readiness = Readiness::from_bits_truncate(b as u8);
                 What::Event { fd: a.cast_signed(), readiness }
             }
@@ -130,22 +128,8 @@ impl Entry {
             Kind::Arrival => What::Arrival { task },
             Kind::Place => return None,
         };
-        Some(Self { time: Duration::from_nanos(time), what })
+        Some(Self { time: Duration::from_nanos(record.time()), what })
     }
-}
-
-/// All entries of `records`, the oldest first.
-pub(super) fn entries(records: &[Record]) -> Vec<Entry> {
-    let mut waited = records.last().map_or(0, |record| record.time());
-    let mut entries = Vec::with_capacity(records.len());
-    for record in records.iter().rev() {
-        if record.kind() == Some(Kind::Wait) {
-            waited = record.time();
-        }
-        entries.extend(Entry::of(*record, waited));
-    }
-    entries.reverse();
-    entries
 }
 
 /// As `  3.21 ms  #2 is woken by #1`, in columns.

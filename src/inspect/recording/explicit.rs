@@ -99,7 +99,8 @@ impl Recorder {
         let in_order = batch.get(next).filter(is_key);
         if let Some((_, fd)) = in_order.or_else(|| batch.iter().find(is_key)) {
             self.handled.set(next + 1);
-            self.probe.poll_ends(number(*fd).into(), || selector.now());
+            self.probe.poll_begins(number(*fd).into());
+            self.probe.poll_ends(|| selector.now());
         }
     }
 

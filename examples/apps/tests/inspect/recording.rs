@@ -2,19 +2,20 @@
 
 use std::cell::RefCell;
 use std::future::{Future, pending};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use futures::channel::mpsc;
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use selkie::inspect::{Actor, What};
-use selkie::selector::BackendKind;
-use selkie::{Async, Builder, Runtime, sleep, yield_now};
+use selkie::selector::{Backend, BackendKind, ReadyList, Until, Wrapped, Wrapper};
+use selkie::{Async, Builder, Remote, Runtime, sleep, yield_now};
 
 use crate::paper::Paper;
 
@@ -193,4 +194,32 @@ fn a_slow_poll_may_save_the_recording_that_has_it() {
     let runtime = Builder::new().slow_poll(limit, hook).build().unwrap();
     runtime.block_on(runtime.spawn_named("blocks", async move { thread::sleep(limit) }));
     assert!(std::fs::read_to_string(path).unwrap().contains("\"name\":\"blocks\""));
+}
+
+/// Spawns a task while the loop waits, as another thread may.
+#[derive(Clone, Default)]
+struct Sends(Arc<Mutex<Option<Remote>>>);
+
+impl<B: Backend> Wrapper<B> for Sends {
+    fn wait(&mut self, inner: &mut B, ready: &mut ReadyList, until: Until) -> io::Result<()> {
+        if let Some(remote) = self.0.lock().unwrap().take() {
+            remote.spawn(|| async {})?.detach();
+        }
+        inner.wait(ready, until)
+    }
+}
+
+#[test]
+fn a_task_that_comes_from_elsewhere_while_the_loop_waits_was_not_spawned_by_the_loop() {
+    let (inner, sends) = (BackendKind::DEFAULT.open().unwrap(), Sends::default());
+    let wrapped = Box::new(Wrapped { inner, wrapper: sends.clone() });
+    let runtime = Builder::new().build_with(wrapped).unwrap();
+    *sends.0.lock().unwrap() = Some(runtime.remote());
+    let turn = runtime.turn(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(turn.polls, 1);
+    let spawns = runtime.recording().entries().filter_map(|entry| match entry.what {
+        What::Spawn { by, .. } => Some(by),
+        _ => None,
+    });
+    assert_eq!(spawns.collect::<Vec<_>>(), [Actor::Outside]);
 }
