@@ -45,6 +45,7 @@ mod slots;
 mod sync;
 mod sys;
 pub mod task;
+mod text;
 pub mod time;
 mod timers;
 #[cfg(feature = "unblock")]

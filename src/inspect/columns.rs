@@ -22,9 +22,15 @@ pub(super) fn columns<const N: usize>(
 }
 
 fn line(f: &mut fmt::Formatter<'_>, cells: &[impl AsRef<str>], widths: &[usize]) -> fmt::Result {
-    let mut text = String::new();
+    // Blanks are written before the next cell: none at the end of a line.
+    let mut blanks = 0;
     for (cell, width) in cells.iter().zip(widths).filter(|(_, width)| **width > 0) {
-        text.push_str(&format!("{:width$}  ", cell.as_ref()));
+        let cell = cell.as_ref();
+        if !cell.is_empty() {
+            write!(f, "{:blanks$}{cell}", "")?;
+            blanks = 0;
+        }
+        blanks += width + 2 - cell.chars().count();
     }
-    writeln!(f, "{}", text.trim_end())
+    writeln!(f)
 }

@@ -2,7 +2,7 @@
 //! circles with trees on them.
 //! Limits: linear time, and no recursion: a chain of tasks may be long.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::task::TaskId;
 
@@ -75,14 +75,14 @@ impl Forest {
         let mut below = vec![Vec::new(); self.above.len()];
         let mut tops = Vec::new();
         let circles = self.circles_of_places();
-        let cut: Vec<_> = circles.iter().map(|circle| circle[0]).collect();
+        let cut: HashSet<_> = circles.iter().map(|circle| circle[0]).collect();
         for (place, above) in self.above.iter().enumerate() {
             match above {
                 Some(above) if !cut.contains(&place) => below[*above].push(place),
                 _ => tops.push(place),
             }
         }
-        tops.sort_by_key(|place| rank(*place));
+        tops.sort_by_cached_key(|place| rank(*place));
         let mut order = Vec::new();
         let mut stack: Vec<_> = tops.into_iter().rev().map(|top| (top, 0)).collect();
         while let Some((place, depth)) = stack.pop() {

@@ -30,6 +30,9 @@ impl Runtime {
     }
 }
 
+/// Things that one task waits for.
+const MANY: usize = 100;
+
 struct Gathered {
     tasks: Vec<TaskInfo>,
     others: Vec<Wait>,
@@ -95,8 +98,9 @@ impl Gathered {
     fn note(&mut self, task: TaskId, wait: impl FnOnce() -> Wait) {
         let Some(place) = self.by_id.get(&task) else { return };
         let (wait, waits) = (wait(), &mut self.tasks[*place].waits);
-        // Two futures of one task may wait for the same.
-        if !waits.contains(&wait) {
+        // Two futures of one task may wait for the same. Not looked for among very many: that would
+        // take the square of their number.
+        if waits.len() > MANY || !waits.contains(&wait) {
             waits.push(wait);
         }
     }

@@ -8,6 +8,10 @@ use super::file::File;
 use crate::interest::Interest;
 use crate::selector::{Backend, Key, Mode, Selector};
 use crate::sys::{AsRawFd, RawFd};
+use crate::text::plain;
+
+/// Characters of what is told of a file: a socket may have any name.
+const LONGEST: usize = 200;
 
 /// All that a selector watches, at one moment; from [`Selector::keys`].
 ///
@@ -81,7 +85,7 @@ impl fmt::Display for Keys {
                     names(key.interest),
                     key.mode.to_string(),
                     state.to_owned(),
-                    key.file.to_string(),
+                    plain(&key.file.to_string(), LONGEST),
                 ]
             })
             .collect();

@@ -1,5 +1,6 @@
 //! Layer 6: the table of tasks, as text for a terminal.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,6 +8,15 @@ use super::columns::columns;
 use super::tasks::{TaskInfo, Tasks};
 use super::wait::{Short, Wait};
 use crate::task::{TaskId, TaskState};
+use crate::text::plain;
+
+/// Characters of a name, and of something that is waited for, which may have a name of the program's
+/// or of its peer's.
+const LONGEST_NAME: usize = 60;
+const LONGEST_WAIT: usize = 200;
+
+/// How much of what a task waits for is told.
+const MOST_WAITS: usize = 8;
 
 /// Steps to the right that a tree takes at most.
 const DEEPEST: usize = 16;
@@ -22,7 +32,7 @@ enum Interesting {
     Waits,
 }
 
-fn interesting(task: &TaskInfo, dead_locked: &[TaskId]) -> Interesting {
+fn interesting(task: &TaskInfo, dead_locked: &HashSet<TaskId>) -> Interesting {
     let has = |wait: &Wait| task.waits.contains(wait);
     match task.state {
         TaskState::Running => Interesting::Runs,
@@ -53,9 +63,7 @@ fn cells(task: &TaskInfo, depth: usize) -> Cells {
         TaskState::Waiting => "waits",
     };
     let waits = match task.state {
-        TaskState::Waiting => {
-            task.waits.iter().map(Wait::to_string).collect::<Vec<_>>().join(", or ")
-        }
+        TaskState::Waiting => told(&task.waits),
         _ => String::new(),
     };
     [
@@ -65,16 +73,29 @@ fn cells(task: &TaskInfo, depth: usize) -> Cells {
         task.polls.map_or_else(String::new, |polls| polls.to_string()),
         short(task.in_polls),
         format!("{}:{}", task.spawned_at.file(), task.spawned_at.line()),
-        task.name.as_deref().unwrap_or_default().to_owned(),
+        plain(task.name.as_deref().unwrap_or_default(), LONGEST_NAME),
         waits,
     ]
+}
+
+/// What a task waits for. A task may await any number of others.
+fn told(waits: &[Wait]) -> String {
+    let told = waits.iter().take(MOST_WAITS).map(line).collect::<Vec<_>>().join(", or ");
+    match waits.len().checked_sub(MOST_WAITS) {
+        None | Some(0) => told,
+        Some(left) => format!("{told}, or {left} others"),
+    }
+}
+
+fn line(wait: &Wait) -> String {
+    plain(&wait.to_string(), LONGEST_WAIT)
 }
 
 /// A line for each task, the most interesting first, and below it those that it awaits.
 impl fmt::Display for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dead_locks = self.dead_locks();
-        let dead_locked = dead_locks.concat();
+        let dead_locked = dead_locks.iter().flatten().copied().collect();
         let rank = |place: usize| {
             let task = &self.tasks[place];
             (interesting(task, &dead_locked), task.id)
@@ -87,7 +108,7 @@ impl fmt::Display for Tasks {
         for circle in &dead_locks {
             dead_lock(f, circle)?;
         }
-        self.others.iter().try_for_each(|wait| writeln!(f, "not known which task: {wait}"))
+        self.others.iter().try_for_each(|wait| writeln!(f, "not known which task: {}", line(wait)))
     }
 }
 

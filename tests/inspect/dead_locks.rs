@@ -11,6 +11,12 @@ use crate::util::{runtime, settle};
 
 /// Two tasks, each of which awaits the other one, and beside that `beside`.
 fn two_that_await_each_other(runtime: &Runtime, beside: Option<Duration>) -> [u64; 2] {
+    let ids = two_that_will(runtime, beside);
+    settle(runtime);
+    ids
+}
+
+fn two_that_will(runtime: &Runtime, beside: Option<Duration>) -> [u64; 2] {
     let place = Rc::new(RefCell::new(None::<Task<()>>));
     let place_of_one = Rc::clone(&place);
     let one = runtime.spawn_named("one", async move {
@@ -28,7 +34,6 @@ fn two_that_await_each_other(runtime: &Runtime, beside: Option<Duration>) -> [u6
     });
     let ids = [id, task.id().get()];
     *place.borrow_mut() = Some(task);
-    settle(runtime);
     ids
 }
 
@@ -75,4 +80,22 @@ fn tasks_that_await_tasks_are_printed_as_a_tree() {
     assert!(tree.iter().zip(waits).all(|(line, waits)| line.contains(waits)), "{printed}");
     assert_eq!(tree.len(), 4);
     drop(root);
+}
+
+/// Quadratic time would be minutes.
+#[test]
+fn very_many_tasks_in_trees_and_circles_are_told_in_linear_time() {
+    let runtime = runtime();
+    for _ in 0..10_000 {
+        two_that_will(&runtime, None);
+    }
+    let awaited: Vec<_> = (0..20_000).map(|_| runtime.spawn(pending::<()>())).collect();
+    let all = runtime.spawn(futures::future::join_all(awaited));
+    while !runtime.turn(Some(Duration::ZERO)).unwrap().is_idle() {}
+    let tasks = runtime.tasks();
+    assert_eq!(tasks.dead_locks().len(), 10_000);
+    assert_eq!(tasks.get(all.id()).unwrap().waits.len(), 20_000);
+    let printed = tasks.to_string();
+    assert_eq!(printed.lines().count(), 2 + 40_001 + 10_000);
+    assert!(printed.contains(", or 19992 others\n"));
 }

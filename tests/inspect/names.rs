@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use selkie::inspect::waits_for;
 use selkie::task::TaskState;
 
 use crate::util::{run_on, runtime, settle};
@@ -59,4 +60,21 @@ fn an_age_grows_and_goes_by_the_turn_of_the_spawning() {
         (young, old)
     });
     assert!(young < old, "{young:?} {old:?}");
+}
+
+#[test]
+fn a_name_does_nothing_to_a_terminal_and_is_told_in_part_if_it_is_long() {
+    let runtime = runtime();
+    let evil = "\x1b[2Jgone\r\n#9 forged\u{202e}";
+    let named = runtime.spawn_named(evil, waits_for(evil, pending::<()>()));
+    let long = runtime.spawn_named("x".repeat(1 << 20), pending::<()>());
+    settle(&runtime);
+    let tasks = runtime.tasks();
+    assert_eq!(tasks.get(named.id()).unwrap().name.as_deref(), Some(evil), "as data it is whole");
+    let printed = tasks.to_string();
+    assert!(!printed.contains(['\x1b', '\r', '\u{202e}']), "{printed:?}");
+    assert_eq!(printed.lines().count(), 2 + 2, "{printed}");
+    assert_eq!(printed.matches(r"\u{1b}[2Jgone\r\n#9 forged\u{202e}").count(), 2, "{printed}");
+    assert!(printed.len() < 1000, "{}", printed.len());
+    drop(long);
 }

@@ -14,7 +14,7 @@ use source::{File, parse};
 /// The layers of the design, and the guide, which is all text; `lib.rs`, the front door, stands
 /// above.
 const LAYERS: &[&[&str]] = &[
-    &["interest", "panics", "probe", "slots", "sync", "sys", "timers"],
+    &["interest", "panics", "probe", "slots", "sync", "sys", "text", "timers"],
     &["selector"],
     &["reactor"],
     &["executor"],
