@@ -1,13 +1,14 @@
 //! Layer 6: answers questions about a runtime on a Unix socket.
-//! Limits: one client at a time, each for some seconds; a question is a line.
+//! Limits: few clients at a time, each for some seconds; a question is a line.
 
 use std::fs;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -23,6 +24,10 @@ use crate::time::timeout;
 
 /// How long a client may take to ask and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many clients are answered at once. One that says nothing, or does not read, has one of these
+/// places until its time is over.
+const CLIENTS: usize = 4;
 
 /// Longer than any question.
 const QUESTION: usize = 64;
@@ -81,8 +86,8 @@ fn is_left_behind(path: &Path) -> bool {
 /// A client sends a line, is answered, and the connection is closed: `tasks` is answered by the
 /// [table of tasks](super::Tasks), without this one, `metrics` by the [numbers](super::Metrics), and,
 /// with the feature `record`, `trace` by the recording as a trace and `recording` by the same in its
-/// own format. Anything else is answered by a line that begins with `error: `. Clients are served
-/// one after the other; one that takes longer than five seconds is given up.
+/// own format. Anything else is answered by a line that begins with `error: `. Four clients are
+/// served at once; one that takes longer than five seconds is given up.
 ///
 /// The program `selkie-ps` in the repository's `examples/apps` asks. So does `nc`:
 /// `echo tasks | nc -U PATH`.
@@ -111,17 +116,27 @@ fn is_left_behind(path: &Path) -> bool {
 /// May be dropped at any time; a client that is being answered is cut off.
 pub async fn serve(listener: Async<UnixListener>) -> io::Result<()> {
     let mut incoming = listener.incoming();
-    loop {
-        let next = poll_fn(|cx| Pin::new(&mut incoming).poll_next(cx)).await;
-        let mut client = match next {
-            Some(Ok((client, _))) => client,
-            Some(Err(error)) if passes(&error) => continue,
-            Some(Err(error)) => return Err(error),
-            None => return Ok(()),
-        };
-        // Whatever goes wrong is the client's own affair.
-        let _ = timeout(PATIENCE, talk(&mut client)).await;
-    }
+    let mut talks: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
+    poll_fn(|cx| {
+        loop {
+            talks.retain_mut(|talk| talk.as_mut().poll(cx).is_pending());
+            if talks.len() == CLIENTS {
+                return Poll::Pending;
+            }
+            match ready!(Pin::new(&mut incoming).poll_next(cx)) {
+                Some(Ok((client, _))) => talks.push(Box::pin(talk_for_a_while(client))),
+                Some(Err(error)) if passes(&error) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    })
+    .await
+}
+
+async fn talk_for_a_while(mut client: Async<UnixStream>) {
+    // Whatever goes wrong is the client's own affair.
+    let _ = timeout(PATIENCE, talk(&mut client)).await;
 }
 
 /// True if the next `accept` may do better: `incoming` pauses before that, where it has to.

@@ -76,6 +76,25 @@ fn whoever_may_connect_is_answered_with_table_and_numbers() {
 }
 
 #[test]
+fn clients_that_say_nothing_keep_nobody_waiting() {
+    let (runtime, folder) = (runtime(), Folder::new("silent"));
+    let path = folder.socket();
+    let listener = runtime.enter(|| listen(&path).unwrap());
+    let serves = runtime.spawn(serve(listener));
+    let silent = [(); 3].map(|()| UnixStream::connect(&path).unwrap());
+    (&silent[0]).write_all(b"half a li").unwrap();
+    // Until they are all given up, this one's own time to wait would be over.
+    let asks = thread::spawn(move || ask(&path, "tasks\n"));
+    run_on(&runtime, async {
+        while !asks.is_finished() {
+            sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
+    drop((serves, silent));
+    assert!(asks.join().unwrap().starts_with("1 task: "));
+}
+
+#[test]
 fn the_socket_is_its_owners_and_one_that_was_left_behind_is_replaced() {
     let (runtime, folder) = (runtime(), Folder::new("socket"));
     let path = folder.socket();
