@@ -1,9 +1,10 @@
 //! Layer 6: a recording in Chrome's JSON for traces, see
 //! "Trace Event Format" (Google, 2016): what Perfetto and Chrome open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::mem;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::task::TaskId;
 impl Recording {
     /// Writes it as a trace that Perfetto (<https://ui.perfetto.dev>) and Chrome (`chrome://tracing`)
     /// open, in Chrome's JSON: a track for the loop with its waits and turns, one for each task with
-    /// its polls, and arrows from who wakes a task to the poll that comes of it.
+    /// its polls, one for other code and threads, and arrows from who wakes or spawns a task to the
+    /// poll that comes of it.
     ///
     /// # Errors
     /// As `out` has them.
@@ -32,27 +34,36 @@ impl Recording {
     }
 }
 
-/// The number of the loop's track; a task's is its own and this.
+/// The numbers of tracks; a task's is its own and the last of these.
 const LOOP: u64 = 1;
+const OTHERS: u64 = 2;
+const TASKS: u64 = 3;
 
 fn track(task: TaskId) -> u64 {
-    LOOP + 1 + task.get()
+    TASKS + task.get()
 }
 
-/// The track of who does something; code outside polls has none of its own.
+/// The track of who does something.
 fn track_of(actor: Actor) -> u64 {
     match actor {
         Actor::Task(task) => track(task),
-        Actor::Loop | Actor::Outside => LOOP,
+        Actor::Loop => LOOP,
+        Actor::Outside => OTHERS,
     }
 }
 
+/// What other code does takes a time that nobody knows. An arrow needs a slice to begin in.
+const MOMENT: Duration = Duration::from_nanos(1);
+
 /// Where an arrow begins.
+#[derive(Clone, Copy)]
 struct Arrow {
-    track: u64,
     time: Duration,
     by: Actor,
 }
+
+/// Where it ends: in the poll that begins then.
+type End = (TaskId, Duration);
 
 struct Writer<'r, W> {
     recording: &'r Recording,
@@ -60,16 +71,41 @@ struct Writer<'r, W> {
     is_first: bool,
     /// By the task at which each ends, with its next poll.
     arrows: HashMap<TaskId, Arrow>,
+    /// From the task whose poll is under way to itself: to its next poll.
+    own: Option<Arrow>,
     arrow_count: u64,
+    /// Arrows from the loop, in the turn that is not over. They leave at its very beginning: of two
+    /// events of one time, Perfetto takes the first one first, and that has to be the turn.
+    in_turn: Vec<(Arrow, End)>,
+    /// When other code has last done something.
+    others_at: Option<Duration>,
 }
 
 fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
-    let arrows = HashMap::new();
-    let mut writer = Writer { recording, out, is_first: true, arrows, arrow_count: 0 };
+    let mut writer = Writer {
+        recording,
+        out,
+        is_first: true,
+        arrows: HashMap::new(),
+        own: None,
+        arrow_count: 0,
+        in_turn: Vec::new(),
+        others_at: None,
+    };
+    let entries: Vec<_> = recording.entries().collect();
     write!(writer.out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
-    writer.names()?;
-    recording.entries().try_for_each(|entry| writer.entry(&entry))?;
+    writer.names(&entries)?;
+    entries.iter().try_for_each(|entry| writer.entry(entry))?;
+    writer.arrows_of_turn()?;
     writeln!(writer.out, "\n]}}")
+}
+
+/// Whose track an entry is on.
+fn task_of(what: What) -> Option<TaskId> {
+    match what {
+        What::Poll { task, .. } | What::Spawn { task, .. } | What::End { task } => Some(task),
+        _ => None,
+    }
 }
 
 /// As a string of JSON.
@@ -79,7 +115,8 @@ fn quoted(text: &str) -> String {
         match c {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
-            c if c < ' ' => quoted.push_str(&format!("\\u{:04x}", c as u32)),
+            // The last one is allowed by JSON, and refused by Perfetto.
+            c if c < ' ' || c == '\x7f' => quoted.push_str(&format!("\\u{:04x}", c as u32)),
             c => quoted.push(c),
         }
     }
@@ -95,7 +132,7 @@ fn micros(time: Duration) -> String {
 impl<W: Write> Writer<'_, W> {
     /// Writes one event: its type and what more the type needs.
     fn event(&mut self, kind: char, track: u64, name: &str, more: impl Display) -> io::Result<()> {
-        let comma = if std::mem::take(&mut self.is_first) { "" } else { "," };
+        let comma = if mem::take(&mut self.is_first) { "" } else { "," };
         let name = quoted(name);
         write!(
             self.out,
@@ -103,16 +140,23 @@ impl<W: Write> Writer<'_, W> {
         )
     }
 
-    fn names(&mut self) -> io::Result<()> {
-        let mut tracks = vec![(LOOP, "loop".to_owned())];
-        for (id, who) in &self.recording.tasks {
-            let name = who.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-            let name = match &*who.spawned_at {
-                "" => name.trim_start().to_owned(),
-                place => format!("{id}{name} ({place})"),
-            };
-            tracks.push((track(*id), name));
+    /// What a track is called.
+    fn name(&self, id: TaskId) -> String {
+        let Some(who) = self.recording.tasks.get(&id) else {
+            return if id == TaskId::ROOT { format!("{id} block_on") } else { id.to_string() };
+        };
+        let name = who.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        match &*who.spawned_at {
+            "" => name.trim_start().to_owned(),
+            place => format!("{id}{name} ({place})"),
         }
+    }
+
+    /// Names the tracks that something is on: others are not shown.
+    fn names(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let mut tracks = vec![(LOOP, "loop".to_owned()), (OTHERS, "other code".to_owned())];
+        let tasks: BTreeSet<_> = entries.iter().filter_map(|entry| task_of(entry.what)).collect();
+        tracks.extend(tasks.into_iter().map(|id| (track(id), self.name(id))));
         self.event('M', LOOP, "process_name", ",\"args\":{\"name\":\"selkie\"}")?;
         for (track, name) in tracks {
             let name = format!(",\"args\":{{\"name\":{}}}", quoted(&name));
@@ -148,7 +192,8 @@ impl<W: Write> Writer<'_, W> {
                 self.slice(LOOP, "wait", (time, took), format_args!("\"events\":{events}"))
             }
             What::Turn { took, polls } => {
-                self.slice(LOOP, "turn", (time, took), format_args!("\"polls\":{polls}"))
+                self.slice(LOOP, "turn", (time, took), format_args!("\"polls\":{polls}"))?;
+                self.arrows_of_turn()
             }
             What::Event { fd, readiness } => {
                 self.instant(LOOP, &format!("fd {fd}: {}", Bits(readiness)), time, "")
@@ -157,41 +202,55 @@ impl<W: Write> Writer<'_, W> {
                 let args = format!("\"count\":{count},\"late_us\":{}", micros(late));
                 self.instant(LOOP, "timers", time, &args)
             }
-            What::Wake { task, by } => {
-                self.arrows.insert(task, Arrow { track: track_of(by), time, by });
-                Ok(())
-            }
+            What::Wake { task, by } => self.woken(task, Arrow { time, by }),
+            What::Arrival { task } => self.woken(task, Arrow { time, by: Actor::Outside }),
             What::Spawn { task, by } => {
-                self.arrows.insert(task, Arrow { track: track_of(by), time, by });
+                self.woken(task, Arrow { time, by })?;
                 self.instant(track(task), "spawned", time, "")
             }
-            What::Arrival { task } => self.instant(LOOP, &format!("arrival of {task}"), time, ""),
             What::End { task } => self.instant(track(task), "end", time, ""),
             What::Poll { task, took } => self.poll(task, (time, took)),
         }
     }
 
+    fn woken(&mut self, task: TaskId, arrow: Arrow) -> io::Result<()> {
+        if arrow.by == Actor::Task(task) {
+            self.own = Some(arrow);
+            return Ok(());
+        }
+        self.arrows.insert(task, arrow);
+        if arrow.by == Actor::Outside && self.others_at != Some(arrow.time) {
+            self.others_at = Some(arrow.time);
+            self.slice(OTHERS, "other code", (arrow.time + MOMENT, MOMENT), "")?;
+        }
+        Ok(())
+    }
+
+    /// Writes both ends of an arrow, after the slices that they are in.
+    fn arrow(&mut self, arrow: Arrow, (task, end): End) -> io::Result<()> {
+        let id = self.arrow_count;
+        self.arrow_count += 1;
+        let at = |time| format!(",\"cat\":\"wake\",\"id\":{id},\"ts\":{}", micros(time));
+        self.event('s', track_of(arrow.by), "wake", at(arrow.time))?;
+        self.event('f', track(task), "wake", at(end) + ",\"bp\":\"e\"")
+    }
+
+    fn arrows_of_turn(&mut self) -> io::Result<()> {
+        mem::take(&mut self.in_turn).into_iter().try_for_each(|(arrow, end)| self.arrow(arrow, end))
+    }
+
     fn poll(&mut self, task: TaskId, (end, took): (Duration, Duration)) -> io::Result<()> {
-        // A task that wakes itself does so for the next poll.
         let arrow = self.arrows.remove(&task);
-        let (own, arrow) = match arrow {
-            Some(arrow) if arrow.by == Actor::Task(task) && arrow.time + took >= end => {
-                (Some(arrow), None)
-            }
-            arrow => (None, arrow),
-        };
-        if let Some(own) = own {
+        if let Some(own) = self.own.take() {
             self.arrows.insert(task, own);
         }
         let name = self.recording.name(task).unwrap_or("poll").to_owned();
         self.slice(track(task), &name, (end, took), "")?;
-        if let Some(arrow) = arrow {
-            let id = self.arrow_count;
-            self.arrow_count += 1;
-            let at = |time| format!(",\"cat\":\"wake\",\"id\":{id},\"ts\":{}", micros(time));
-            let (from, to) = (at(arrow.time), at(end.saturating_sub(took)));
-            self.event('s', arrow.track, "wake", from)?;
-            self.event('f', track(task), "wake", to + ",\"bp\":\"e\"")?;
+        let begin = (task, end.saturating_sub(took));
+        match arrow {
+            Some(arrow) if arrow.by == Actor::Loop => self.in_turn.push((arrow, begin)),
+            Some(arrow) => self.arrow(arrow, begin)?,
+            None => {}
         }
         Ok(())
     }
