@@ -11,6 +11,7 @@ use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use super::node::Node;
+use crate::executor::Noted;
 use crate::slots::SlotKey;
 
 /// The future of [`Cancel::cancelled`](super::Cancel::cancelled). Once ready it is ready for ever.
@@ -18,12 +19,13 @@ use crate::slots::SlotKey;
 pub struct Cancelled {
     node: Arc<Node>,
     slot: Option<SlotKey>,
+    noted: Option<Noted>,
     has_ended: bool,
 }
 
 impl Cancelled {
     pub(super) fn new(node: Arc<Node>) -> Self {
-        Self { node, slot: None, has_ended: false }
+        Self { node, slot: None, noted: None, has_ended: false }
     }
 }
 
@@ -31,7 +33,7 @@ impl Future for Cancelled {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { node, slot, .. } = &mut *self;
+        let Self { node, slot, noted, .. } = &mut *self;
         if !node.is_cancelled() {
             if node.has_waiter(*slot, cx.waker()) {
                 return Poll::Pending;
@@ -39,10 +41,12 @@ impl Future for Cancelled {
             // Cloned and dropped while nothing is locked: a waker is user code.
             let unused = node.put_waiter(slot, cx.waker().clone());
             drop(unused);
+            Noted::note(noted, || "a Cancel".into());
         }
         if !node.is_cancelled() {
             return Poll::Pending;
         }
+        self.noted = None;
         self.has_ended = true;
         Poll::Ready(())
     }

@@ -20,7 +20,7 @@ use selkie::process::Command;
 use selkie::selector::BackendKind;
 use selkie::signal::{SIGUSR2, Signals};
 use selkie::task::TaskState;
-use selkie::{Async, Builder, Interest, Runtime, Task, TaskGroup, sleep, unblock};
+use selkie::{Async, Builder, Cancel, Interest, Runtime, Task, TaskGroup, sleep, unblock};
 
 use crate::util::{runtime, settle};
 
@@ -313,6 +313,21 @@ fn who_waits_for_a_group_is_told_and_no_longer_once_it_has_a_result() {
     });
     assert_eq!(the_wait(&runtime, &task), Wait::Noted("the end of a task of its group".into()));
     sender.send(()).unwrap();
+    settle(&runtime);
+    assert_eq!(the_wait(&runtime, &task), Wait::ByHand);
+}
+
+#[test]
+fn a_token_that_asks_tasks_to_end_is_told() {
+    let runtime = runtime();
+    let cancel = Cancel::new();
+    let token = cancel.clone();
+    let task = spawn(&runtime, async move {
+        token.run_until_cancelled(pending::<()>()).await;
+        pending::<()>().await;
+    });
+    assert_eq!(printed(&runtime, &task), "a Cancel");
+    cancel.cancel();
     settle(&runtime);
     assert_eq!(the_wait(&runtime, &task), Wait::ByHand);
 }
