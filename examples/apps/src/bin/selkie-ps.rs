@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use futures::{AsyncReadExt, AsyncWriteExt};
+use rustix::termios::tcgetwinsize;
 use selkie::{Async, interval, signal, timeout};
 
 /// The program's loop may be blocked: that is worth knowing.
@@ -74,14 +75,30 @@ async fn ask(path: &Path, question: &str) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What draws a text over the one before it.
-fn frame(text: &str) -> String {
+/// The text without what a terminal would obey: another program has written it.
+fn plain(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+}
+
+/// How many lines the terminal has.
+fn rows() -> usize {
+    let rows = tcgetwinsize(io::stdout()).map_or(0, |size| size.ws_row.into());
+    if rows == 0 { 24 } else { rows }
+}
+
+/// What draws a text over the one before it: the first lines, which are the most interesting ones, and
+/// how many there are beside them.
+fn frame(text: &str, rows: usize) -> String {
     let mut frame = String::from("\x1b[H");
-    for line in text.lines() {
-        frame.push_str(line);
-        // What is left of the line that was there.
-        frame.push_str("\x1b[K\n");
+    let (mut lines, count): (Vec<_>, _) = (text.lines().collect(), text.lines().count());
+    let left = format!("… and {} lines", (count + 1).saturating_sub(rows));
+    if count > rows {
+        lines.truncate(rows - 1);
+        lines.push(&left);
     }
+    // What is left of the lines that were there is erased.
+    frame.push_str(&lines.join("\x1b[K\n"));
     frame + "\x1b[J"
 }
 
@@ -92,10 +109,11 @@ async fn watch(wanted: &Wanted, period: Duration) -> io::Result<()> {
     loop {
         ticks.tick().await;
         let text = match ask(&wanted.path, &wanted.question).await {
+            Ok(answer) if is_terminal => plain(&answer),
             Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
             Err(error) => format!("{}: {error}\n", wanted.path.display()),
         };
-        let text = if is_terminal { frame(&text) } else { text + "\n" };
+        let text = if is_terminal { frame(&text, rows()) } else { text + "\n" };
         io::stdout().write_all(text.as_bytes())?;
         io::stdout().flush()?;
     }
@@ -126,6 +144,8 @@ impl Drop for Screen {
 async fn run(wanted: Wanted) -> io::Result<()> {
     let Some(period) = wanted.period else {
         let answer = ask(&wanted.path, &wanted.question).await?;
+        let is_terminal = io::stdout().is_terminal();
+        let answer = if is_terminal { plain(&answer).into_bytes() } else { answer };
         return io::stdout().write_all(&answer);
     };
     let (stop, _screen) = (signal::ctrl_c(), Screen::begin());
