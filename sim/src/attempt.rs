@@ -4,7 +4,6 @@ use std::any::{Any, type_name};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,21 +17,7 @@ use crate::marks;
 use crate::perfetto;
 use crate::shared::between_runs;
 use crate::sim::{Sim, text_of};
-
-/// What a child process is told: the place of the check, and its seeds.
-const CHILD: &str = "SELKIE_SIM_CHILD";
-
-/// What begins a line of a child's output that is for its parent.
-const TELLS: &str = "selkie-sim tells: ";
-
-/// A run that has failed.
-#[derive(Clone, Debug)]
-pub(crate) struct Failed {
-    pub(crate) seed: u64,
-    pub(crate) text: String,
-    /// By number.
-    pub(crate) faults: Vec<(usize, String)>,
-}
+use crate::told::{CHILD, Failed, Happened, escaped, tell, understand};
 
 pub(crate) struct Attempts<'t, F> {
     test: &'t F,
@@ -86,8 +71,14 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         format!("cargo test{package} {name}")
     }
 
-    fn here(&self, seed: u64, left_in: LeftIn, keeps_trace: bool) -> Result<(), Failed> {
-        let mut sim = Sim::new(seed);
+    fn here(
+        &self,
+        seed: u64,
+        timing: u64,
+        left_in: LeftIn,
+        keeps_trace: bool,
+    ) -> Result<(), Failed> {
+        let mut sim = Sim::with_timing(seed, timing);
         sim.left_in = left_in;
         sim.on_plan = self.on_plan.get();
         if keeps_trace {
@@ -98,17 +89,24 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
             let written = perfetto::save(&sim.trace(), &file);
             written.unwrap_or_else(|error| panic!("SELKIE_TRACE={file}: {error}"));
         }
-        let faults = sim.faults().into_iter().map(|(number, fault)| (number, fault.to_string()));
-        let faults = faults.collect();
+        let faults = sim.faults();
+        let faults = faults.iter().map(|(number, fault)| Happened::new(*number, fault)).collect();
         // Its hosts end in there.
         drop(sim);
         let text_of = |payload: Box<dyn Any + Send>| text_of(&*payload).to_owned();
-        result.map_err(|payload| Failed { seed, text: text_of(payload), faults })
+        result.map_err(|payload| Failed { seed, text: text_of(payload), faults, timing })
+    }
+
+    /// That of `SELKIE_TIMING`, alone.
+    pub(crate) fn timings(&self) -> Range<u64> {
+        let timing = variable("SELKIE_TIMING").map_or(0, |text| parsed("SELKIE_TIMING", &text));
+        timing..timing + 1
     }
 
     /// The run that `SELKIE_SEED` and `SELKIE_FAULTS` tell.
     pub(crate) fn repeat(&self, seed: u64) -> Result<(), Failed> {
-        self.here(seed, left_in(), variable("SELKIE_TRACE").is_some())
+        let keeps_trace = variable("SELKIE_TRACE").is_some();
+        self.here(seed, self.timings().start, left_in(), keeps_trace)
     }
 
     /// Does what a parent has told this process to. `None` if it is none's child.
@@ -120,19 +118,19 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
             return Some(Ok(()));
         }
         let mut numbers = seeds.split(' ').map(|number| parsed::<u64>(CHILD, number));
-        let mut next = || numbers.next().expect("three numbers");
+        let mut next = || numbers.next().expect("five numbers");
         let (start, end, step) = (next(), next(), next());
+        let timings = next()..next();
         if end - start == 1 {
             // The process may end before it can tell of them.
-            self.on_plan.set(Some(|number, fault| tell("plans", &format!("{number} {fault}"))));
+            self.on_plan.set(Some(|number, fault| Happened::new(number, fault).tell("plans")));
         }
-        for seed in (start..end).step_by(step as usize) {
-            tell("begins", &seed.to_string());
-            if let Err(failed) = self.here(seed, left_in(), false) {
+        let seeds = (start..end).step_by(step as usize);
+        for (seed, timing) in seeds.flat_map(|seed| timings.clone().map(move |it| (seed, it))) {
+            tell("begins", &format!("{seed} {timing}"));
+            if let Err(failed) = self.here(seed, timing, left_in(), false) {
                 tell("fails", &format!("{seed} {}", escaped(&failed.text)));
-                for (number, fault) in failed.faults {
-                    tell("fault", &format!("{number} {fault}"));
-                }
+                failed.faults.iter().for_each(|fault| fault.tell("fault"));
                 break;
             }
         }
@@ -151,13 +149,16 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         // A few seeds are done before a process has begun.
         if self.program.name.is_none() || processes < 2 || seeds.end.saturating_sub(seeds.start) < 8
         {
-            return seeds.into_iter().find_map(|seed| self.here(seed, left_in(), false).err());
+            let timing = self.timings().start;
+            let run = |seed| self.here(seed, timing, left_in(), false).err();
+            return seeds.into_iter().find_map(run);
         }
         let step = processes as u64;
         let results: Vec<_> = thread::scope(|scope| {
             let child = |first| {
                 let (program, seeds) = (&self.program, (first, seeds.end, step));
-                scope.spawn(move || program.child(check, seeds, None))
+                let timings = self.timings();
+                scope.spawn(move || program.child(check, seeds, timings, None))
             };
             let children: Vec<_> = (seeds.start..seeds.start + step).map(child).collect();
             children.into_iter().map(|child| child.join().expect("it only waits")).collect()
@@ -165,23 +166,51 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         results.into_iter().flatten().min_by_key(|failed| failed.seed)
     }
 
-    /// Runs a seed alone, with some of its faults. Returns the failure, if it fails.
-    pub(crate) fn try_with(&self, seed: u64, faults: Option<&BTreeSet<usize>>) -> Option<Failed> {
+    /// Runs a seed alone, with some of its faults, with each of these timings. Returns the first
+    /// failure, if it fails.
+    pub(crate) fn try_with(
+        &self,
+        seed: u64,
+        faults: Option<&BTreeSet<usize>>,
+        timings: Range<u64>,
+    ) -> Option<Failed> {
         if self.program.name.is_some() {
-            self.program.child(0, (seed, seed + 1, 1), faults)
-        } else {
-            let left_in = faults.map_or_else(left_in, |faults| LeftIn::Only(faults.clone()));
-            self.here(seed, left_in, false).err()
+            return self.program.side_by_side(seed, faults, timings);
         }
+        let left_in = faults.map_or_else(left_in, |faults| LeftIn::Only(faults.clone()));
+        timings.into_iter().find_map(|timing| self.here(seed, timing, left_in.clone(), false).err())
     }
 }
 
 impl Program {
+    /// Runs a seed with each of these timings, in two processes at the same time.
+    fn side_by_side(
+        &self,
+        seed: u64,
+        faults: Option<&BTreeSet<usize>>,
+        timings: Range<u64>,
+    ) -> Option<Failed> {
+        let half = timings.start + (timings.end - timings.start).div_ceil(2);
+        let halves = [timings.start..half, half..timings.end];
+        let found = thread::scope(|scope| {
+            let run = |timings: Range<u64>| {
+                let run = || self.child(0, (seed, seed + 1, 1), timings, faults);
+                scope.spawn(run)
+            };
+            let halves = halves.into_iter().filter(|half| !half.is_empty());
+            let children: Vec<_> = halves.map(run).collect();
+            let ended = children.into_iter().map(|child| child.join().expect("it only waits"));
+            ended.collect::<Vec<_>>()
+        });
+        found.into_iter().flatten().next()
+    }
+
     /// Runs seeds in another process.
     fn child(
         &self,
         check: u64,
         (start, end, step): (u64, u64, u64),
+        timings: Range<u64>,
         faults: Option<&BTreeSet<usize>>,
     ) -> Option<Failed> {
         let name = self.name.as_deref().unwrap_or_default();
@@ -189,7 +218,10 @@ impl Program {
         let mut command = Command::new(program);
         command
             .args([name, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])
-            .env(CHILD, format!("{} {start} {end} {step}", self.location))
+            .env(
+                CHILD,
+                format!("{} {start} {end} {step} {} {}", self.location, timings.start, timings.end),
+            )
             .env_remove("RUST_TEST_THREADS")
             .stdin(Stdio::null());
         if let Some(faults) = faults {
@@ -208,14 +240,14 @@ impl Program {
                      and no #[test] is called {name:?}; call check on the thread of the test, or \
                      on one without a name"
                 );
-                return Some(Failed { seed: start, text, faults: vec![] });
+                return Some(Failed { seed: start, text, faults: vec![], timing: 0 });
             }
             // It was ended from outside, by an abort, or by an exit.
             let errors = String::from_utf8_lossy(&output.stderr);
             let errors = end_of(&errors);
             let text = format!("its process has ended by {}:\n{errors}", output.status);
-            let seed = told.seed.unwrap_or(start);
-            return Some(Failed { seed, text, faults: told.planned });
+            let (seed, timing) = (told.seed.unwrap_or(start), told.timing);
+            return Some(Failed { seed, text, faults: told.planned, timing });
         }
         told.failed
     }
@@ -230,69 +262,10 @@ fn end_of(text: &str) -> &str {
     start.map_or("", |start| &text[start..])
 }
 
-/// What a child has told.
-#[derive(Debug, Default)]
-struct Told {
-    /// The last one that was begun, and what was planned in it.
-    seed: Option<u64>,
-    planned: Vec<(usize, String)>,
-    failed: Option<Failed>,
-    /// Whether it came to its end.
-    has_ended: bool,
-}
-
-fn understand(check: u64, text: &str) -> Told {
-    let mut told = Told::default();
-    // The harness, or the test, may have begun the line.
-    for line in text.lines().filter_map(|line| Some(line.split_once(TELLS)?.1)) {
-        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let (first, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        match what {
-            "begins" => told.seed = Some(parsed(CHILD, first)),
-            "plans" => told.planned.push((parsed(CHILD, first), rest.to_owned())),
-            "fails" => {
-                let (seed, text) = (parsed(CHILD, first), unescaped(rest));
-                told.failed = Some(Failed { seed, text, faults: vec![] });
-            }
-            "fault" => {
-                let fault = (parsed(CHILD, first), rest.to_owned());
-                told.failed.iter_mut().for_each(|failed| failed.faults.push(fault.clone()));
-            }
-            "mark" => {
-                let (place, condition) = rest.split_once(' ').unwrap_or((rest, ""));
-                marks::note(check, (place.to_owned(), unescaped(condition)), first == "true");
-            }
-            _ => told.has_ended = true,
-        }
-    }
-    told
-}
-
 /// The test that a closure is in, by the name of its type: `suite::module::test::{{closure}}`.
 fn test_of(closure: &str) -> &str {
     let path = closure.split("::{{closure}}").next().unwrap_or_default();
     path.split_once("::").map_or(path, |(_suite, test)| test)
-}
-
-fn tell(what: &str, text: &str) {
-    // A parent that is gone needs nothing.
-    let _ = writeln!(std::io::stdout(), "{TELLS}{what} {text}");
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n")
-}
-
-fn unescaped(text: &str) -> String {
-    let mut plain = String::new();
-    let mut rest = text.chars();
-    while let Some(next) = rest.next() {
-        match next {
-            '\\' => plain.push(if rest.next() == Some('n') { '\n' } else { '\\' }),
-            other => plain.push(other),
-        }
-    }
-    plain
 }
 
 /// What `SELKIE_FAULTS` says.
@@ -311,14 +284,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_of_several_lines_is_told_in_one() {
-        for text in ["", "one", "one\ntwo\n", "a\\n\\\nb"] {
-            assert_eq!(unescaped(&escaped(text)), text);
-            assert!(!escaped(text).contains('\n'));
-        }
-    }
-
-    #[test]
     fn of_a_child_that_prints_megabytes_the_end_is_told() {
         let long = "é".repeat(1_000_000) + "the end\n";
         assert!(end_of(&long).ends_with("éthe end") && end_of(&long).len() <= 4096);
@@ -329,17 +294,5 @@ mod tests {
     fn a_test_is_named_by_a_closure_in_it() {
         assert_eq!(test_of("suite::module::test::{{closure}}::{{closure}}"), "module::test");
         assert_eq!(test_of("suite::function"), "function");
-    }
-
-    #[test]
-    fn a_child_that_says_nothing_has_not_come_to_its_end() {
-        assert!(!understand(0, "running 1 test\n").has_ended);
-        let text =
-            format!("test x ... {TELLS}fails 7 it\\nfailed\n{TELLS}fault 3 a b\n{TELLS}ends ");
-        let told = understand(0, &text);
-        let failed = told.failed.unwrap();
-        assert!(told.has_ended);
-        assert_eq!((failed.seed, failed.text.as_str()), (7, "it\nfailed"));
-        assert_eq!(failed.faults, [(3, "a b".to_owned())]);
     }
 }

@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::host::{Ended, Host as HostState, Main};
 use crate::link::Link;
 use crate::place::{HostResult, Place, given};
-use crate::rng::nanos;
+use crate::rng::{mix, nanos};
 use crate::shared::{Shared, takes_part};
 use crate::state::Index;
 use crate::stepped::Stepped;
@@ -96,12 +96,17 @@ impl Sim {
     /// A connection needs four descriptors: this raises the process's limit as far as it may.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_timing(seed, 0)
+    }
+
+    /// With the faults of the seed, and other latencies, turns and so on.
+    pub(crate) fn with_timing(seed: u64, timing: u64) -> Self {
         let limit = getrlimit(Resource::Nofile);
         // It stays as it was, if not; then connections fail with EMFILE.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
         takes_part();
         watch_exits();
-        let shared = Shared::new(seed);
+        let shared = Shared::new(if timing == 0 { seed } else { mix(seed, timing) });
         shared.driver.sit();
         let turns = Turns::new(Arc::clone(&shared.flags), WATCHDOG);
         Self {
@@ -173,7 +178,7 @@ impl Sim {
             drop(state);
             panic!("two hosts cannot have the name {name}");
         }
-        let host = HostState::new(self.seed, name.clone(), ip, main);
+        let host = HostState::new(state.seed, name.clone(), ip, main);
         let host = host.unwrap_or_else(|error| panic!("no descriptor for host {name}: {error}"));
         state.hosts.push(host);
         state.by_ip.insert(ip, index);

@@ -7,10 +7,11 @@ mod state;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use selkie_sim::{Faults, Host, Kind, Link, Sim, check, sometimes};
+use selkie_sim::{Faults, Host, Kind, Link, Sim, between_runs, check, sometimes};
 
 use crate::program::{Config, client, node};
 use crate::state::{Bug, Disk, Witness};
@@ -36,9 +37,9 @@ fn counter(sim: &mut Sim, bug: Bug) {
     let nodes: Vec<Host> = (0..NODES).map(|id| add_node(sim, id, &witness, bug)).collect();
     let totals = Arc::new(Mutex::new(vec![]));
     let clients: Vec<Host> = (0..CLIENTS).map(|id| add_client(sim, id, &totals)).collect();
-    // Programs that crash are started again at once.
-    let crashes = Faults::new(&nodes, TROUBLE).kinds(&[Kind::KilledOnSend, Kind::Killed]);
-    sim.draw_faults(&crashes.most(40).longest(Duration::from_millis(5)));
+    // Programs that crash between two messages are started again at once.
+    let crashes = Faults::new(&nodes, TROUBLE).kinds(&[Kind::KilledOnSend]);
+    sim.draw_faults(&crashes.most(60).longest(Duration::from_millis(5)));
     sim.draw_faults(&Faults::new(&nodes, TROUBLE).most(15).longest(SECOND));
     sim.run_for(TROUBLE);
     for host in clients {
@@ -83,14 +84,30 @@ fn each_increment_is_counted_once_whatever_goes_wrong() {
 #[test]
 fn a_vote_that_is_forgotten_at_a_restart_is_found_and_made_small() {
     let found = catch_unwind(AssertUnwindSafe(|| {
-        check(0..100, |sim| counter(sim, Bug::ForgetsItsVote));
+        check(30..60, |sim| counter(sim, Bug::ForgetsItsVote));
     }));
     let text = found.unwrap_err().downcast_ref::<String>().unwrap().clone();
     println!("{text}");
     assert!(text.contains("has two leaders") || text.contains("commit other entries"), "{text}");
     let faults = text.lines().filter(|line| line.contains(": after ")).count();
-    assert!((1..=15).contains(&faults), "{text}");
+    assert!((1..=5).contains(&faults), "{text}");
     assert!(text.contains(" SELKIE_FAULTS="), "{text}");
+    // And its last line repeats it, whatever it says.
+    let line = text.lines().find_map(|line| line.strip_prefix("repeat it: ")).unwrap();
+    let variables = line.split(' ').filter_map(|word| word.split_once('='));
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["a_vote_is_forgotten", "--exact", "--ignored", "--nocapture"]).envs(variables);
+    let output = between_runs(|| command.output()).unwrap();
+    let again = String::from_utf8_lossy(&output.stderr);
+    let failure = text.lines().next().unwrap().split_once(" fails: ").unwrap().1;
+    assert!(again.contains(failure), "{text}\n{again}");
+}
+
+/// Not a test: what the one above runs, in another process.
+#[test]
+#[ignore = "it fails, for another one"]
+fn a_vote_is_forgotten() {
+    check(0..0, |sim| counter(sim, Bug::ForgetsItsVote));
 }
 
 /// The figures: `cargo test --release -p selkie-sim --test counter -- --ignored --nocapture how_many`.

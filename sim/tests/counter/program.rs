@@ -16,7 +16,7 @@ use crate::state::{Bug, Disk, Node, Out, Role, Witness};
 /// How often a leader shows that it is there.
 const HEART_BEAT: Duration = Duration::from_millis(50);
 
-/// How long a follower waits for it, and as long again by chance.
+/// How long a follower waits for it, and up to half as long again by chance.
 const PATIENCE: Duration = Duration::from_millis(150);
 
 #[derive(Clone)]
@@ -62,7 +62,7 @@ pub async fn node(config: Config) -> io::Result<()> {
         let role = running.node.borrow().role;
         let patience = match role {
             Role::Leader => HEART_BEAT,
-            _ => PATIENCE + chance.time_below(PATIENCE),
+            _ => PATIENCE + chance.time_below(PATIENCE / 2),
         };
         match timeout(patience, heard(&running, &mut buf, role)).await {
             Ok(ended) => ended?,
