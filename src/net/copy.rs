@@ -49,7 +49,10 @@ const ROUNDS: u32 = 64;
 ///
 /// # Errors
 /// The first error of a read, a write, or of closing a write side: a [`CopyError`] tells which,
-/// and how far it got; it converts into [`io::Error`]. The other direction is given up, too.
+/// and how far it got; it converts into [`io::Error`]. The other direction is given up, too. Only
+/// if a stream takes no more (`BrokenPipe`, `ConnectionReset`), as a server that answers before it
+/// was asked to the end, what it has sent goes on to the other first, to its end; what comes from
+/// there is dropped meanwhile.
 ///
 /// # Cancel safety
 /// To drop it loses the bytes that were read and not yet written: up to 16 KiB each way. What was
@@ -66,11 +69,16 @@ where
             a_to_b.poll(cx, a.as_mut(), b.as_mut()).map_err(|fault| fault.at([Side::A, Side::B]));
         let back =
             b_to_a.poll(cx, b.as_mut(), a.as_mut()).map_err(|fault| fault.at([Side::B, Side::A]));
-        match (there, back) {
-            (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
+        let has_failed = [&there, &back].into_iter().any(|way| matches!(way, Poll::Ready(Err(_))));
+        let goes_on = |polled: &Poll<_>, way: &Direction| polled.is_pending() && !way.is_broken();
+        if !has_failed && (goes_on(&there, &a_to_b) || goes_on(&back, &b_to_a)) {
+            return Poll::Pending;
         }
+        let a_takes_no_more = b_to_a.broken.take().map(|fault| fault.at([Side::B, Side::A]));
+        let b_takes_no_more = a_to_b.broken.take().map(|fault| fault.at([Side::A, Side::B]));
+        let failed = |way| if let Poll::Ready(Err(error)) = way { Some(error) } else { None };
+        let error = b_takes_no_more.or(a_takes_no_more).or_else(|| failed(there));
+        Poll::Ready(error.or_else(|| failed(back)).map_or(Ok(()), Err))
     })
     .await;
     let copied = Copied { a_to_b: a_to_b.copied, b_to_a: b_to_a.copied };
@@ -188,9 +196,17 @@ impl Fault {
         let is_of_the_source = operation == CopyOperation::Read;
         (if is_of_the_source { from } else { to }, operation, error)
     }
+
+    /// True if the stream takes no more, and may have sent something before.
+    fn leaves_the_other_way(&self) -> bool {
+        let Self(operation, error) = self;
+        let takes_no_more = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        *operation == CopyOperation::Write && takes_no_more.contains(&error.kind())
+    }
 }
 
-/// One way. Copying ─end of the source→ Closing ─closed→ Ended
+/// One way. Copying ─end of the source→ Closing ─closed→ Ended; Copying ─the other side takes no
+/// more→ Broken
 struct Direction {
     state: State,
     buffer: Box<[u8]>,
@@ -200,6 +216,8 @@ struct Direction {
     /// True while something written may be held back by the stream, as one of TLS does.
     needs_flush: bool,
     copied: u64,
+    /// Why the other side takes no more.
+    broken: Option<Fault>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -207,12 +225,14 @@ enum State {
     Copying,
     Closing,
     Ended,
+    Broken,
 }
 
 impl Direction {
     fn new() -> Self {
         let buffer = vec![0; BUFFER].into();
-        Self { state: State::Copying, buffer, start: 0, end: 0, needs_flush: false, copied: 0 }
+        let (state, broken) = (State::Copying, None);
+        Self { state, buffer, start: 0, end: 0, needs_flush: false, copied: 0, broken }
     }
 
     fn poll<R: AsyncRead, W: AsyncWrite>(
@@ -223,7 +243,13 @@ impl Direction {
     ) -> Poll<Result<(), Fault>> {
         if self.state == State::Copying {
             for _ in 0..ROUNDS {
-                ready!(self.poll_write_all(cx, to.as_mut()))?;
+                match ready!(self.poll_write_all(cx, to.as_mut())) {
+                    Err(fault) if fault.leaves_the_other_way() => {
+                        (self.state, self.broken) = (State::Broken, Some(fault));
+                        break;
+                    }
+                    result => result?,
+                }
                 if ready!(self.poll_fill(cx, from.as_mut(), to.as_mut()))? == 0 {
                     self.state = State::Closing;
                     break;
@@ -240,8 +266,30 @@ impl Direction {
                 self.state = State::Ended;
             }
             State::Ended => {}
+            State::Broken => return self.poll_drop(cx, from),
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Reads what nobody takes, so that who sends it comes to read what is left for it. Is never
+    /// ready.
+    fn poll_drop<R: AsyncRead>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut from: Pin<&mut R>,
+    ) -> Poll<Result<(), Fault>> {
+        for _ in 0..ROUNDS {
+            // At its end, or after an error, there is nothing to wait for.
+            if !matches!(ready!(from.as_mut().poll_read(cx, &mut self.buffer)), Ok(1..)) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Writes what is in the buffer.

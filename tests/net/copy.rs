@@ -2,14 +2,15 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use futures::io::{AsyncRead, AsyncWrite, Cursor};
-use selkie::net::{CopyOperation, Side, copy_bidirectional};
-use selkie::{Async, Task};
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Cursor};
+use selkie::net::{Copied, CopyOperation, Side, copy_bidirectional};
+use selkie::{Async, Task, sleep};
 use socket2::SockRef;
 
 use crate::util::{DEADLINE, Stepped, Watcher, blocking_tcp_pair, fill, run};
@@ -178,6 +179,60 @@ fn a_reset_tells_which_side_it_was_and_how_far_the_copy_got() {
         );
         assert_eq!(io::Error::from(error).kind(), ErrorKind::ConnectionReset);
     }
+}
+
+/// A server that refuses what it is sent, says why, and goes.
+#[test]
+fn what_a_side_has_sent_before_it_takes_no_more_arrives_at_the_other() {
+    for side in [Side::B, Side::A] {
+        let stepped = Stepped::new();
+        let Proxied { client, server, a, b } = stepped.enter(Proxied::new);
+        let (asks, answers) = if side == Side::B { (client, server) } else { (server, client) };
+        asks.set_nonblocking(true).unwrap();
+        let copy: Task<_> = stepped.spawn(async move { (copy_bidirectional(&a, &b).await, a, b) });
+        stepped.settle();
+        fill(&asks);
+        (&answers).write_all(b"too much").unwrap();
+        reset(answers);
+        let mut answer = [0; 8];
+        stepped.until("the answer comes", || {
+            (&asks).read(&mut answer).is_ok_and(|len| &answer[..len] == b"too much")
+        });
+        let (copied, _a, _b) = stepped.finish(pin!(copy), &Watcher::new());
+        let error = copied.unwrap_err();
+        assert_eq!(error.side(), side);
+        let Copied { a_to_b, b_to_a, .. } = error.copied();
+        assert_eq!(if side == Side::B { [a_to_b, b_to_a] } else { [b_to_a, a_to_b] }, [0, 8]);
+    }
+}
+
+#[test]
+fn a_side_that_reads_no_more_may_go_on_to_write() {
+    run(async || {
+        let ((a, client), (b, server)) = (unix(), unix());
+        server.get_ref().shutdown(Shutdown::Read).unwrap();
+        let copy = copy_bidirectional(&a, &b);
+        let answer = noise(500_000, 6);
+        let serve = async {
+            sleep(Duration::from_millis(5)).await;
+            (&server).write_all(&answer).await.unwrap();
+            (&server).close().await.unwrap();
+        };
+        let ask = async {
+            (&client).write_all(b"question").await.unwrap();
+            let mut bytes = Vec::new();
+            (&client).read_to_end(&mut bytes).await.unwrap();
+            assert!(bytes == noise(500_000, 6), "{} bytes", bytes.len());
+        };
+        let (copied, (), ()) = futures::join!(copy, serve, ask);
+        let error = copied.unwrap_err();
+        assert_eq!((error.side(), error.operation()), (Side::B, CopyOperation::Write));
+        assert_eq!(error.copied().b_to_a, 500_000);
+    });
+}
+
+fn unix() -> (Async<UnixStream>, Async<UnixStream>) {
+    Async::<UnixStream>::pair().unwrap()
 }
 
 /// Reads what it was given, then its end; keeps what is written until it is flushed.
