@@ -164,7 +164,9 @@ impl Stream for Signals {
             },
         };
         let take = |watch: &Arc<Watch>| watch.take().ok_or(io::ErrorKind::WouldBlock.into());
-        source.poll_read_with(cx, take).map(Some)
+        let polled = ready!(source.poll_read_with(cx, take));
+        // What came before the error is told before it.
+        Poll::Ready(Some(polled.or_else(|error| watch.take().ok_or(error))))
     }
 }
 

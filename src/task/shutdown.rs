@@ -17,7 +17,8 @@ use crate::time::sleep;
 pub struct Shutdown {
     /// Tasks that ended by themselves.
     pub finished: usize,
-    /// Tasks that were cancelled, when the time was up or before.
+    /// Tasks that were cancelled, when the time was up or before, and those that were spawned too
+    /// late.
     pub cancelled: usize,
     /// Tasks that panicked, of a group that returns panics
     /// ([`OnPanic::Return`](super::OnPanic::Return)).

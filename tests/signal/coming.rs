@@ -249,6 +249,10 @@ fn a_stream_whose_runtime_is_gone_says_so() {
         let error = other.finish(pin!(signals.next()), &watcher).unwrap().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
         send(SIGUSR1);
+        // What came is told all the same.
+        let came = other.finish(pin!(signals.next()), &watcher);
+        assert_eq!(came.unwrap().unwrap(), SIGUSR1);
+        send(SIGUSR1);
         assert_eq!(signals.pending().collect::<Vec<_>>(), [SIGUSR1]);
     });
 }
