@@ -1,7 +1,7 @@
 //! Layer 6: a recording in Chrome's JSON for traces, see
 //! "Trace Event Format" (Google, 2016): what Perfetto and Chrome open.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::mem;
@@ -16,7 +16,7 @@ use crate::task::TaskId;
 impl Recording {
     /// Writes it as a trace that Perfetto (<https://ui.perfetto.dev>) and Chrome (`chrome://tracing`)
     /// open, in Chrome's JSON: a track for the loop with its waits and turns, one for each task with
-    /// its polls, one for other code and threads, and arrows from who wakes or spawns a task to the
+    /// its polls, one for events and timers, one for other code and threads, and arrows from who wakes or spawns a task to the
     /// poll that comes of it.
     ///
     /// # Errors
@@ -36,8 +36,9 @@ impl Recording {
 
 /// The numbers of tracks; a task's is its own and the last of these.
 const LOOP: u64 = 1;
-const OTHERS: u64 = 2;
-const TASKS: u64 = 3;
+const EVENTS: u64 = 2;
+const OTHERS: u64 = 3;
+const TASKS: u64 = 4;
 
 fn track(task: TaskId) -> u64 {
     TASKS + task.get()
@@ -52,12 +53,17 @@ fn track_of(actor: Actor) -> u64 {
     }
 }
 
+fn owned((track, name): (u64, &str)) -> (u64, String) {
+    (track, name.to_owned())
+}
+
 /// What other code does takes a time that nobody knows. An arrow needs a slice to begin in.
 const MOMENT: Duration = Duration::from_nanos(1);
 
 /// Where an arrow begins.
 #[derive(Clone, Copy)]
 struct Arrow {
+    name: &'static str,
     time: Duration,
     by: Actor,
 }
@@ -70,10 +76,12 @@ struct Writer<'r, W> {
     out: W,
     is_first: bool,
     /// By the task at which each ends, with its next poll.
-    arrows: HashMap<TaskId, Arrow>,
+    arrows: BTreeMap<TaskId, Arrow>,
     /// From the task whose poll is under way to itself: to its next poll.
     own: Option<Arrow>,
     arrow_count: u64,
+    /// When tasks ended whose last poll is not over.
+    ended: BTreeMap<TaskId, Duration>,
     /// Arrows from the loop, in the turn that is not over. They leave at its very beginning: of two
     /// events of one time, Perfetto takes the first one first, and that has to be the turn.
     in_turn: Vec<(Arrow, End)>,
@@ -86,9 +94,10 @@ fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
         recording,
         out,
         is_first: true,
-        arrows: HashMap::new(),
+        arrows: BTreeMap::new(),
         own: None,
         arrow_count: 0,
+        ended: BTreeMap::new(),
         in_turn: Vec::new(),
         others_at: None,
     };
@@ -96,14 +105,18 @@ fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
     write!(writer.out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
     writer.names(&entries)?;
     entries.iter().try_for_each(|entry| writer.entry(entry))?;
-    writer.arrows_of_turn()?;
+    writer.rest()?;
     writeln!(writer.out, "\n]}}")
 }
 
 /// Whose track an entry is on.
 fn task_of(what: What) -> Option<TaskId> {
     match what {
-        What::Poll { task, .. } | What::Spawn { task, .. } | What::End { task } => Some(task),
+        What::Poll { task, .. }
+        | What::Wake { task, .. }
+        | What::Spawn { task, .. }
+        | What::Arrival { task }
+        | What::End { task } => Some(task),
         _ => None,
     }
 }
@@ -154,7 +167,8 @@ impl<W: Write> Writer<'_, W> {
 
     /// Names the tracks that something is on: others are not shown.
     fn names(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let mut tracks = vec![(LOOP, "loop".to_owned()), (OTHERS, "other code".to_owned())];
+        let mut tracks =
+            [(LOOP, "loop"), (EVENTS, "events"), (OTHERS, "other code")].map(owned).to_vec();
         let tasks: BTreeSet<_> = entries.iter().filter_map(|entry| task_of(entry.what)).collect();
         tracks.extend(tasks.into_iter().map(|id| (track(id), self.name(id))));
         self.event('M', LOOP, "process_name", ",\"args\":{\"name\":\"selkie\"}")?;
@@ -196,19 +210,24 @@ impl<W: Write> Writer<'_, W> {
                 self.arrows_of_turn()
             }
             What::Event { fd, readiness } => {
-                self.instant(LOOP, &format!("fd {fd}: {}", Bits(readiness)), time, "")
+                self.instant(EVENTS, &format!("fd {fd}: {}", Bits(readiness)), time, "")
             }
             What::Timers { count, late } => {
                 let args = format!("\"count\":{count},\"late_us\":{}", micros(late));
-                self.instant(LOOP, "timers", time, &args)
+                self.instant(EVENTS, "timers", time, &args)
             }
-            What::Wake { task, by } => self.woken(task, Arrow { time, by }),
-            What::Arrival { task } => self.woken(task, Arrow { time, by: Actor::Outside }),
-            What::Spawn { task, by } => {
-                self.woken(task, Arrow { time, by })?;
-                self.instant(track(task), "spawned", time, "")
+            What::Wake { task, by } => self.woken(task, Arrow { name: "wake", time, by }),
+            What::Spawn { task, by } => self.woken(task, Arrow { name: "spawn", time, by }),
+            What::Arrival { task } => {
+                // Of a new one, its spawning has been told.
+                let is_new = self.arrows.get(&task).is_some_and(|arrow| arrow.name == "spawn");
+                let name = if is_new { "spawn" } else { "wake" };
+                self.woken(task, Arrow { name, time, by: Actor::Outside })
             }
-            What::End { task } => self.instant(track(task), "end", time, ""),
+            What::End { task } => {
+                self.ended.insert(task, time);
+                Ok(())
+            }
             What::Poll { task, took } => self.poll(task, (time, took)),
         }
     }
@@ -231,12 +250,25 @@ impl<W: Write> Writer<'_, W> {
         let id = self.arrow_count;
         self.arrow_count += 1;
         let at = |time| format!(",\"cat\":\"wake\",\"id\":{id},\"ts\":{}", micros(time));
-        self.event('s', track_of(arrow.by), "wake", at(arrow.time))?;
-        self.event('f', track(task), "wake", at(end) + ",\"bp\":\"e\"")
+        self.event('s', track_of(arrow.by), arrow.name, at(arrow.time))?;
+        self.event('f', track(task), arrow.name, at(end) + ",\"bp\":\"e\"")
     }
 
     fn arrows_of_turn(&mut self) -> io::Result<()> {
         mem::take(&mut self.in_turn).into_iter().try_for_each(|(arrow, end)| self.arrow(arrow, end))
+    }
+
+    /// What is left at the end.
+    fn rest(&mut self) -> io::Result<()> {
+        self.arrows_of_turn()?;
+        for (task, time) in mem::take(&mut self.ended) {
+            self.instant(track(task), "end", time, "")?;
+        }
+        // No arrow goes to who was not polled any more.
+        for (task, arrow) in mem::take(&mut self.arrows) {
+            self.instant(track(task), arrow.name, arrow.time, "")?;
+        }
+        Ok(())
     }
 
     fn poll(&mut self, task: TaskId, (end, took): (Duration, Duration)) -> io::Result<()> {
@@ -246,6 +278,10 @@ impl<W: Write> Writer<'_, W> {
         }
         let name = self.recording.name(task).unwrap_or("poll").to_owned();
         self.slice(track(task), &name, (end, took), "")?;
+        // In a slice that begins then, it would be taken for where the arrow ends.
+        if self.ended.remove(&task).is_some() {
+            self.instant(track(task), "end", end, "")?;
+        }
         let begin = (task, end.saturating_sub(took));
         match arrow {
             Some(arrow) if arrow.by == Actor::Loop => self.in_turn.push((arrow, begin)),

@@ -38,12 +38,12 @@ fn parse(line: &str) -> Event {
     }
 }
 
-const TASKS: u64 = 3;
+const TASKS: u64 = 4;
 
 fn track_name(track: u64) -> String {
     match track {
         1 => "loop".to_owned(),
-        2 => "other code".to_owned(),
+        3 => "other code".to_owned(),
         task => format!("#{}", task - TASKS),
     }
 }
@@ -143,6 +143,14 @@ fn a_trace_is_json_with_a_track_for_each_task_and_arrows_that_end_in_polls() {
         of("#3", "poll", 0),
     ];
     assert_eq!(told, expected.into_iter().collect(), "{out}");
+    let spawned = events.iter().filter(|event| event.kind == "s" && event.name == "spawn");
+    assert_eq!(spawned.count(), 3);
+    let ends: Vec<_> = events.iter().filter(|event| event.name == "end").collect();
+    for end in &ends {
+        let poll = slices(end.track).find(|poll| (poll.end - end.begin).abs() < 0.0005);
+        assert!(poll.is_some(), "a task ends with its last poll: {out}");
+    }
+    assert_eq!(ends.len(), 3);
 
     let names: Vec<_> = events.iter().filter(|event| event.kind == "M").map(|m| &*m.name).collect();
     assert!(names.contains(&"loop"), "{names:?}");
