@@ -57,7 +57,8 @@ fn owned((track, name): (u64, &str)) -> (u64, String) {
     (track, name.to_owned())
 }
 
-/// What other code does takes a time that nobody knows. An arrow needs a slice to begin in.
+/// The shortest time. What other code does takes one that nobody knows, and an arrow needs a slice to
+/// begin in.
 const MOMENT: Duration = Duration::from_nanos(1);
 
 /// Where an arrow begins.
@@ -85,6 +86,8 @@ struct Writer<'r, W> {
     /// Arrows from the loop, in the turn that is not over. They leave at its very beginning: of two
     /// events of one time, Perfetto takes the first one first, and that has to be the turn.
     in_turn: Vec<(Arrow, End)>,
+    /// Of the wait that is told next.
+    events: Vec<(String, String)>,
     /// When other code has last done something.
     others_at: Option<Duration>,
 }
@@ -99,6 +102,7 @@ fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
         arrow_count: 0,
         ended: BTreeMap::new(),
         in_turn: Vec::new(),
+        events: Vec::new(),
         others_at: None,
     };
     let entries: Vec<_> = recording.entries().collect();
@@ -203,14 +207,18 @@ impl<W: Write> Writer<'_, W> {
     fn entry(&mut self, &Entry { time, what }: &Entry) -> io::Result<()> {
         match what {
             What::Wait { took, events } => {
-                self.slice(LOOP, "wait", (time, took), format_args!("\"events\":{events}"))
+                // Chrome's viewer takes both ends of a slice as within it; the arrows are the turn's.
+                let (end, took) = (time.saturating_sub(MOMENT), took.saturating_sub(MOMENT));
+                self.slice(LOOP, "wait", (end, took), format_args!("\"events\":{events}"))?;
+                self.events_of_wait(time)
             }
             What::Turn { took, polls } => {
                 self.slice(LOOP, "turn", (time, took), format_args!("\"polls\":{polls}"))?;
                 self.arrows_of_turn()
             }
             What::Event { fd, readiness } => {
-                self.instant(EVENTS, &format!("fd {fd}: {}", Bits(readiness)), time, "")
+                self.events.push((format!("fd {fd}"), Bits(readiness).to_string()));
+                Ok(())
             }
             What::Timers { count, late } => {
                 let args = format!("\"count\":{count},\"late_us\":{}", micros(late));
@@ -230,6 +238,18 @@ impl<W: Write> Writer<'_, W> {
             }
             What::Poll { task, took } => self.poll(task, (time, took)),
         }
+    }
+
+    /// One instant for all events of a wait: a viewer would put many of one time below each other.
+    fn events_of_wait(&mut self, time: Duration) -> io::Result<()> {
+        let events = mem::take(&mut self.events);
+        let name = match &events[..] {
+            [] => return Ok(()),
+            [(fd, readiness)] => format!("{fd}: {readiness}"),
+            several => format!("{} events", several.len()),
+        };
+        let args: Vec<_> = events.iter().map(|(fd, bits)| format!("\"{fd}\":\"{bits}\"")).collect();
+        self.instant(EVENTS, &name, time, &args.join(","))
     }
 
     fn woken(&mut self, task: TaskId, arrow: Arrow) -> io::Result<()> {
