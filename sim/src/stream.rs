@@ -305,6 +305,9 @@ impl State {
         way.under_way = way.under_way.saturating_sub(moved);
         let is_all = arrived.is_empty();
         way.arrived = arrived;
+        if !is_all {
+            self.watch_for_room(connection, to);
+        }
         if moved > 0 {
             self.record(receiver, Act::Receives, [id, moved as u64], || {
                 format!("{moved} bytes of #{id}")

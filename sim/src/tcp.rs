@@ -55,6 +55,8 @@ pub(crate) struct End {
     pub(crate) inner: Option<OwnedFd>,
     pub(crate) handed: Option<Handed>,
     pub(crate) nodelay: bool,
+    /// Whether its host's set is told when the program reads.
+    tells_of_room: bool,
     /// What this side sends.
     pub(crate) way: Way,
 }
@@ -90,6 +92,9 @@ impl Connection {
 
 /// How often a connect asks again, each time after twice as long: 127 s in all, as on Linux.
 const RETRIES: u32 = 6;
+
+/// What tells that a program has sent something, or has ended its side.
+const SENT: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -134,6 +139,7 @@ impl State {
             inner,
             handed,
             nodelay: false,
+            tells_of_room: false,
             way,
         };
         let ends = [
@@ -212,11 +218,23 @@ impl State {
     fn watch(&mut self, connection: &mut Connection, side: Side) {
         let id = connection.id;
         let end = connection.end(side);
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         let data = EventData::new_u64(id << 1 | side as u64);
         if let Some(inner) = &end.inner {
             // Fails only without memory, or beyond the user's number of watches.
-            epoll::add(&self.hosts[end.host].ends, inner, data, flags)
+            epoll::add(&self.hosts[end.host].ends, inner, data, SENT)
+                .expect("the system watches a simulated connection");
+        }
+    }
+
+    /// Has it tell, too, when the program has read: what has arrived has no room.
+    pub(crate) fn watch_for_room(&self, connection: &mut Connection, side: Side) {
+        let id = connection.id;
+        let end = connection.end(side);
+        let data = EventData::new_u64(id << 1 | side as u64);
+        if !std::mem::replace(&mut end.tells_of_room, true)
+            && let Some(inner) = &end.inner
+        {
+            epoll::modify(&self.hosts[end.host].ends, inner, data, SENT | EventFlags::OUT)
                 .expect("the system watches a simulated connection");
         }
     }
