@@ -37,6 +37,9 @@
 //! | what goes wrong | see [`Wrong`] |
 //! | Unix sockets, pipes, files | are the system's, and the same for all hosts |
 //!
+//! [`alone`] makes the thread of a usual test a host. So do most of the crate's own tests run in virtual
+//! time (`tests/suite`, `tests/suite_runtime`).
+//!
 //! `tests/parity` has the same conversations over the real loopback and the simulated one, and compares
 //! what the programs see, call by call. What differs, and why, is in its `differences.rs`.
 //!
@@ -73,6 +76,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("selkie-sim simulates on Linux only: it needs epoll(7) and eventfd(2)");
 
+mod alone;
 mod attempt;
 mod backend;
 mod baton;
@@ -105,6 +109,7 @@ mod trace;
 mod udp;
 mod world;
 
+pub use alone::{Alone, alone};
 pub use check::{check, check_repeats};
 pub use draw::{Faults, Kind};
 pub use fault::{AcceptError, Fault, Wrong};

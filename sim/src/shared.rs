@@ -115,6 +115,10 @@ impl Shared {
     /// Hands the baton on, and comes back with it.
     fn hand_on(&self, mut state: MutexGuard<'_, State>, host: Index) {
         self.flags.steps.fetch_add(1, Ordering::Relaxed);
+        if state.is_alone {
+            self.go_alone(state);
+            return;
+        }
         let next = state.advance();
         if next == Next::Host(host) {
             return;

@@ -149,6 +149,9 @@ pub(crate) struct State {
     /// Hosts whose threads are about to be gone, and how they came to their end.
     pub(crate) ended: Vec<(Index, Ended)>,
     pub(crate) allows_threads: bool,
+    pub(crate) allows_network: bool,
+    /// There is one host, on the thread of the driver.
+    pub(crate) is_alone: bool,
     /// All that were planned.
     pub(crate) faults: Vec<(usize, Fault)>,
     flags: Arc<Flags>,
@@ -188,6 +191,8 @@ impl State {
             to_run: None,
             ended: Vec::new(),
             allows_threads: false,
+            allows_network: false,
+            is_alone: false,
             faults: Vec::new(),
             flags,
             buf: vec![0; crate::link::PIECE],

@@ -214,6 +214,7 @@ impl HostWorld {
         let name = &state.hosts[self.host].name;
         match foreign(fd.as_fd()) {
             None => Ok(None),
+            Some(crate::socket::Foreign::Network(_)) if state.allows_network => Ok(None),
             Some(crate::socket::Foreign::Network(address)) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(

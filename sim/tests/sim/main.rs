@@ -1,5 +1,6 @@
 //! What a simulation promises.
 
+mod alone;
 mod bad_use;
 mod checking;
 mod endings;
