@@ -346,6 +346,9 @@ pub fn try_block_on<F: Future>(future: F) -> io::Result<F::Output> {
 
 /// Spawns a task on the current runtime.
 ///
+/// Tasks take turns where they wait. One that computes for long, or awaits what is always there, as
+/// a channel that never runs empty, holds all others up: see [`consume_budget`] and [`yield_now`].
+///
 /// # Panics
 /// If called outside [`Runtime::block_on`], [`Runtime::enter`] and tasks.
 #[track_caller]
