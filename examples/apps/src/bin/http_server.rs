@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::server::conn::auto;
 use selkie::hyper::{Executor, Timer};
 use selkie::signal::{SIGINT, SIGTERM, Signals};
-use selkie::{Async, Cancel, TaskGroup, sleep};
+use selkie::{Async, Cancel, TaskGroup, net, sleep};
 
 /// For a client to send the head of a request, the first or the next one.
 const HEAD: Duration = Duration::from_secs(10);
@@ -68,7 +68,7 @@ async fn converse(stream: Async<TcpStream>, peer: SocketAddr, count: Rc<Cell<u64
 
 pub async fn serve(address: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let listener = Async::<TcpListener>::bind(address)?;
+    let listener = net::listen(address).nodelay(true).bind()?;
     let address = listener.local_addr()?;
     println!("starting up on {} port {}", address.ip(), address.port());
     let (mut clients, count) = (TaskGroup::new(), Rc::new(Cell::new(0)));
@@ -76,7 +76,6 @@ pub async fn serve(address: SocketAddr) -> io::Result<()> {
     while let Some(accepted) = incoming.next().await {
         match accepted {
             Ok((stream, peer)) => {
-                stream.set_nodelay(true)?;
                 let end = clients.token().clone();
                 clients.spawn(converse(stream, peer, count.clone(), end));
             }
