@@ -1,6 +1,7 @@
 //! A recording in a file is read again, and what is none is refused.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsRawFd;
 
 use selkie::inspect::Recording;
 use selkie::{Runtime, yield_now};
@@ -36,6 +37,33 @@ fn what_was_saved_is_read_again() {
     recording.save(&path).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn what_is_no_file_is_written_to_and_a_file_that_cannot_be_written_leaves_nothing() {
+    let (recording, bytes) = recorded();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    recording.save(&link).unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+
+    // As /dev/stdout, which is not put at risk by a test.
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let pipe = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let saves = std::thread::spawn(move || {
+        recording.save(pipe).unwrap();
+        drop(writer);
+        recording
+    });
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).unwrap();
+    assert!(read == bytes);
+
+    saves.join().unwrap().save(folder.path()).unwrap_err();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left");
 }
 
 #[test]
