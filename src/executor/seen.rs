@@ -32,13 +32,14 @@ pub enum TaskState {
     Waiting,
 }
 
-/// While it lives, tasks are polled; then nobody is.
+/// While it lives, tasks are polled; then nobody is. (As other threads see it, who [watches
+/// polls](Executor::watch_polled) says so.)
 #[must_use]
 pub(crate) struct Polling<'e>(&'e Executor);
 
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
-        self.0.nobody_is_polled();
+        self.0.sights.polled.set(None);
     }
 }
 

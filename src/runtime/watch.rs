@@ -132,6 +132,7 @@ impl Watch for Watched<'_> {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if self.is_in_poll.take() {
+            self.runtime.executor.nobody_is_polled();
             self.runtime.executor.poll_has_ended();
             self.runtime.root_panicked();
         }
