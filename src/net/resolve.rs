@@ -49,7 +49,7 @@ pub async fn resolve(address: impl ToAddresses) -> io::Result<Vec<SocketAddr>> {
 pub(super) async fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let owned = name.to_owned();
     let lookup = move || (owned.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-    match try_unblock(lookup)?.await {
+    match try_unblock(lookup).map_err(|error| no_thread(name, &error))?.await {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(not_found(name, "it has no address")),
         // An error of the system has a number, one of the lookup has not.
@@ -60,6 +60,14 @@ pub(super) async fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>
             Err(not_found(name, reason.strip_prefix(prefix).unwrap_or(&reason)))
         }
     }
+}
+
+fn no_thread(name: &str, error: &io::Error) -> io::Error {
+    let text = format!(
+        "the host \"{name}\" cannot be looked up, as that needs a thread: {error}; look how many \
+         there may be (`ulimit -u`)"
+    );
+    io::Error::new(error.kind(), text)
 }
 
 fn not_found(name: &str, reason: &str) -> io::Error {

@@ -113,6 +113,23 @@ fn lookups_run_on_threads_of_the_pool_only() {
 }
 
 #[test]
+fn a_name_without_a_thread_to_look_it_up_says_so() {
+    alone(|| {
+        run(async || {
+            use nix::sys::resource::{Resource, getrlimit, setrlimit};
+            let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+            setrlimit(Resource::RLIMIT_AS, 1, hard).unwrap(); // There is no room for a stack.
+            let connect = Async::<TcpStream>::connect("localhost:443").await;
+            setrlimit(Resource::RLIMIT_AS, hard, hard).unwrap();
+            let text = connect.unwrap_err().to_string();
+            let beginning = "the host \"localhost\" cannot be looked up, as that needs a thread: ";
+            assert!(text.starts_with(beginning) && text.contains("`ulimit -u`"), "{text}");
+            assert!(!net::resolve("localhost:443").await.unwrap().is_empty());
+        });
+    });
+}
+
+#[test]
 fn many_lookups_at_once_need_no_more_threads_than_the_pool_has() {
     alone(|| {
         run(async || {
