@@ -2,6 +2,7 @@
 //! Invariant: a place is taken before accept(2) and given back after close(2), so that the limit
 //! holds for descriptors, too. No waker is called, cloned or dropped under the lock.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -18,7 +19,6 @@ use super::unix as unix_sockets;
 use crate::io::Async;
 use crate::panics::FirstPanic;
 use crate::reactor::Direction;
-use crate::slots::{SlotKey, Slots};
 use crate::sys::{AsFd, BorrowedFd};
 
 /// A listener that accepts no more than so many connections at once; from
@@ -106,7 +106,7 @@ impl<L: Accept> Async<L> {
             connections > 0,
             "a listener with a limit of 0 can accept nothing; allow 1 at least"
         );
-        let state = State { taken: 0, waiting: Slots::new() };
+        let state = State { taken: 0, waiting: BTreeMap::new(), last_ticket: 0 };
         let places = Arc::new(Places { most: connections, state: Mutex::new(state) });
         LimitedListener { listener: self, places }
     }
@@ -177,13 +177,13 @@ impl<L: Accept> LimitedListener<L> {
 /// Somebody who waits for a place, again and again.
 struct Waiting<'l> {
     places: &'l Arc<Places>,
-    /// Its waker's, while it waits.
-    key: Option<SlotKey>,
+    /// Its place in the line, while it waits. It keeps that when it is woken and has no luck.
+    ticket: Option<u64>,
 }
 
 impl<'l> Waiting<'l> {
     fn new(places: &'l Arc<Places>) -> Self {
-        Self { places, key: None }
+        Self { places, ticket: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Place> {
@@ -191,19 +191,16 @@ impl<'l> Waiting<'l> {
         let mut state = self.places.lock();
         if state.taken < self.places.most {
             state.taken += 1;
-            let earlier = self.key.take().and_then(|key| state.waiting.remove(key));
+            let earlier = self.ticket.take().and_then(|ticket| state.waiting.remove(&ticket));
             drop(state);
             drop(earlier);
             return Poll::Ready(Place(Arc::clone(self.places)));
         }
-        // The key is stale if it was woken and had no luck.
-        let earlier = match self.key.and_then(|key| state.waiting.get_mut(key)) {
-            Some(kept) => Some(mem::replace(kept, waker)),
-            None => {
-                self.key = Some(state.waiting.insert(waker));
-                None
-            }
-        };
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            state.last_ticket += 1;
+            state.last_ticket
+        });
+        let earlier = state.waiting.insert(ticket, waker);
         drop(state);
         drop(earlier);
         Poll::Pending
@@ -212,8 +209,8 @@ impl<'l> Waiting<'l> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let waker = self.places.lock().waiting.remove(key);
+        if let Some(ticket) = self.ticket {
+            let waker = self.places.lock().waiting.remove(&ticket);
             drop(waker); // Outside of the lock.
         }
     }
@@ -227,9 +224,10 @@ struct Places {
 
 struct State {
     taken: usize,
-    /// Who waits for a place. All are woken when there is one: mostly there is one task that
-    /// accepts, and this way none can be forgotten.
-    waiting: Slots<Waker>,
+    /// Who waits for a place, by ticket: who came first is woken first. All are woken when there
+    /// is one: mostly there is one task that accepts, and this way none can be forgotten.
+    waiting: BTreeMap<u64, Waker>,
+    last_ticket: u64,
 }
 
 impl Places {
@@ -246,10 +244,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.taken -= 1;
-        let waiting = state.waiting.take_all();
+        let waiting = mem::take(&mut state.waiting);
         drop(state);
         let mut first = FirstPanic::default();
-        for waker in waiting {
+        for waker in waiting.into_values() {
             first.watch(|| waker.wake());
         }
         first.resume();

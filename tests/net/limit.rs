@@ -1,9 +1,11 @@
 //! Listeners that accept so many connections at once and no more.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::pin::pin;
+use std::rc::Rc;
 use std::thread;
 
 use futures::StreamExt;
@@ -141,6 +143,35 @@ fn of_several_that_wait_none_is_forgotten() {
     assert!(stepped.poll(one.as_mut(), &watchers[0]).is_pending());
     drop(open);
     stepped.finish(one.as_mut(), &watchers[0]).unwrap();
+}
+
+#[test]
+fn of_several_tasks_that_accept_each_has_its_turn() {
+    const TASKS: usize = 3;
+    const CLIENTS: usize = 12;
+    let stepped = Stepped::new();
+    let (listener, _clients) = stepped.enter(|| crowd(1, CLIENTS));
+    let listener = Rc::new(listener);
+    let (open, accepted): (Rc<RefCell<Vec<_>>>, Rc<RefCell<Vec<_>>>) = Default::default();
+    for number in 0..TASKS {
+        let (listener, open, accepted) = (listener.clone(), open.clone(), accepted.clone());
+        let accepts = async move {
+            loop {
+                let connection = listener.accept().await.unwrap();
+                open.borrow_mut().push(connection);
+                accepted.borrow_mut().push(number);
+            }
+        };
+        stepped.spawn(accepts).detach();
+    }
+    for count in 1..=CLIENTS {
+        stepped.until("the next one is accepted", || accepted.borrow().len() == count);
+        let closed = open.borrow_mut().pop();
+        stepped.enter(|| drop(closed));
+    }
+    let accepted = accepted.take();
+    let each = |number| accepted.iter().filter(|by| **by == number).count();
+    assert!((0..TASKS).all(|number| each(number) >= CLIENTS / TASKS - 1), "{accepted:?}");
 }
 
 #[test]
