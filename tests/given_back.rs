@@ -28,7 +28,7 @@ fn wakers_and_remotes_of_a_runtime_that_is_gone_keep_no_descriptor_open() {
     }
     for kind in BackendKind::ALL {
         let before = open_descriptors();
-        let timer_fd = matches!(kind, BackendKind::Epoll | BackendKind::Polling);
+        let timer_fd = !matches!(kind, BackendKind::Poll | BackendKind::Select);
         let runtime = Builder::new().backend(*kind).timer_fd(timer_fd).build().unwrap();
         let its_waker = || poll_fn(|cx| Poll::Ready(cx.waker().clone()));
         let of_task = runtime.block_on(async { spawn(its_waker()).await });
