@@ -109,14 +109,6 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Takes all values out. Their keys name nothing from then on.
-    pub(crate) fn take_all(&mut self) -> Vec<T> {
-        let indices = 0..self.slots.len() as u32; // `insert` lets there be no more.
-        let values = indices.filter_map(|index| self.empty(index)).collect();
-        self.give_back();
-        values
-    }
-
     fn empty(&mut self, index: u32) -> Option<T> {
         let slot = &mut self.slots[index as usize];
         let value = slot.value.take()?;
@@ -182,10 +174,17 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(slots.len(), 2);
         slots.values_mut().for_each(|value| *value = "any");
-        assert_eq!(slots.take_all(), ["any"; 2]);
+        assert_eq!([again, other].map(|key| slots.remove(key)), [Some("any"); 2]);
         assert!(slots.len() == 0 && slots.get(other).is_none());
         assert_ne!(slots.insert("later"), other);
         assert_eq!(slots.into_values().collect::<Vec<_>>(), ["later"]);
+    }
+
+    fn empty<T>(slots: &mut Slots<T>) {
+        let keys: Vec<_> = slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            slots.remove(key);
+        }
     }
 
     #[test]
@@ -199,14 +198,7 @@ mod tests {
                 slots.remove(*key);
                 assert!(known.insert(slots.insert(0)));
             }
-            if round % 2 == 0 {
-                slots.take_all();
-            } else {
-                let left: Vec<_> = slots.iter().map(|(key, _)| key).collect();
-                for key in left {
-                    slots.remove(key);
-                }
-            }
+            empty(&mut slots);
             assert_eq!((slots.len(), slots.slots.capacity(), slots.vacant.capacity()), (0, 0, 0));
             assert!(known.iter().all(|key| slots.get(*key).is_none()));
         }
@@ -220,7 +212,7 @@ mod tests {
         for _ in 0..KEPT {
             slots.insert(0);
         }
-        slots.take_all();
+        empty(&mut slots);
         assert_eq!(slots.slots.len(), KEPT + 1, "one of them must not come again");
     }
 
