@@ -36,4 +36,4 @@
 
 // The top: what users see of `selector/world`, which is below all that asks it.
 
-pub use crate::selector::world::{Installed, Instead, Jobs, Taking, World, install};
+pub use crate::selector::world::{Installed, Instead, Jobs, Taking, Whose, World, install};

@@ -3,10 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_uint, c_void};
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -22,12 +24,12 @@ use crate::world::{Form, HostWorld};
 
 /// Has the test's program ask the simulation, on its hosts, where the standard library would ask the
 /// system: for the time (`Instant::now`, `SystemTime::now`), for a pause (`thread::sleep`), for random
-/// bytes (the order of a `HashMap`), and for the addresses of streams (`TcpStream::local_addr`,
-/// `peer_addr`).
+/// bytes (the order of a `HashMap`), for the addresses of streams (`TcpStream::local_addr`,
+/// `peer_addr`), and to remove what a Unix listener was bound to (`fs::remove_file`).
 ///
 /// Write it once, at the root of a test or of a program. It defines C functions of these names, which
 /// take the place of libc's in the whole program: `clock_gettime`, `nanosleep`, `clock_nanosleep`,
-/// `getrandom`, `getsockname`, `getpeername`. Outside of hosts they ask the system, as before.
+/// `getrandom`, `unlink`, `getsockname`, `getpeername`. Outside of hosts they ask the system, as before.
 ///
 /// The calendar's time on a host begins with the year 2026.
 #[macro_export]
@@ -74,6 +76,12 @@ macro_rules! interpose {
             ) -> isize {
                 // SAFETY: the caller's promise is that of getrandom(2).
                 unsafe { sim::getrandom(buf, len, flags) }
+            }
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn unlink(path: *const ::std::ffi::c_char) -> ::std::ffi::c_int {
+                // SAFETY: the caller's promise is that of unlink(2).
+                unsafe { sim::unlink(path) }
             }
 
             #[unsafe(no_mangle)]
@@ -275,6 +283,22 @@ pub unsafe fn getrandom(buf: *mut c_void, len: usize, flags: c_uint) -> isize {
     // SAFETY: the caller's promise.
     random
         .unwrap_or_else(|| unsafe { libc::syscall(libc::SYS_getrandom, buf, len, flags) } as isize)
+}
+
+/// As unlink(2): of what a host has bound, if it has, or else of the system's file.
+///
+/// # Safety
+/// As for that: `path` is a string that ends with zero.
+pub unsafe fn unlink(path: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    let name = unsafe { CStr::from_ptr(path) };
+    let name = Path::new(OsStr::from_bytes(name.to_bytes()));
+    let is_bound = with_host(|host| host.shared.lock().unix.unlink(host.host, name));
+    if is_bound == Some(true) {
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path, 0) as c_int }
 }
 
 /// As getsockname(2).

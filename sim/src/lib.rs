@@ -35,7 +35,8 @@
 //! | time | `selkie::time`, timers, timeouts of `select()` |
 //! | `unblock` | a job runs at once, and takes no virtual time |
 //! | what goes wrong | see [`Wrong`] |
-//! | Unix sockets, pipes, files | are the system's, and the same for all hosts |
+//! | Unix streams by `Async` | by paths that are each host's own, within one host, where they take no time |
+//! | Unix datagrams, listeners of std and what they are reached by, pipes, files | are the system's, and the same for all hosts |
 //!
 //! [`alone`] makes the thread of a usual test a host. So do most of the crate's own tests run in virtual
 //! time (`tests/suite`, `tests/suite_runtime`).
@@ -107,6 +108,7 @@ mod tcp;
 mod told;
 mod trace;
 mod udp;
+mod unix;
 mod world;
 
 pub use alone::{Alone, alone};

@@ -126,7 +126,8 @@ impl State {
         match known {
             Known::Listener(id) => Some(self.listeners.get(&id)?.bell.descriptor()),
             Known::Udp(id) => self.datagrams.bell(id),
-            Known::Stream { .. } => None,
+            Known::UnixListener { id, .. } => self.unix.bell(id),
+            Known::Stream { .. } | Known::UnixStream { .. } => None,
         }
     }
 
@@ -141,6 +142,7 @@ impl State {
         for inode in self.datagrams.take_closed(host, &self.census) {
             self.known.remove(&inode);
         }
+        self.look_for_closed_listeners(host);
     }
 
     /// Counts the selectors that a bound socket is registered with.
@@ -150,7 +152,8 @@ impl State {
                 self.listeners.get_mut(&id).map(|listener| &mut listener.watchers)
             }
             Known::Udp(id) => self.datagrams.watchers(id),
-            Known::Stream { .. } => None,
+            Known::UnixListener { id, .. } => self.unix.watchers(id),
+            Known::Stream { .. } | Known::UnixStream { .. } => None,
         };
         if let Some(watchers) = watchers {
             *watchers = watchers.saturating_add_signed(change);

@@ -68,7 +68,7 @@ impl Census {
     }
 
     /// The kernel takes a socket out when its last descriptor is closed.
-    fn add(&self, socket: &OwnedFd, inode: Inode) -> io::Result<()> {
+    pub(crate) fn add(&self, socket: &OwnedFd, inode: Inode) -> io::Result<()> {
         let data = EventData::new_u64(inode.number);
         Ok(epoll::add(&self.0, socket, data, EventFlags::empty())?)
     }

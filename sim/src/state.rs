@@ -22,6 +22,7 @@ use crate::socket::{Census, Handed, Inode};
 use crate::tcp::{Connection, Outcome, Side};
 use crate::trace::{Act, Trace};
 use crate::udp::Datagrams;
+use crate::unix::{PathId, UnixSockets};
 
 /// Which host: its place in the list.
 pub(crate) type Index = usize;
@@ -114,6 +115,8 @@ pub(crate) enum Known {
     Stream { connection: u64, side: Side, local: SocketAddr, handed: Handed },
     Listener(u64),
     Udp(u64),
+    UnixListener { id: u64, path: PathId },
+    UnixStream { own: Option<PathId>, peer: Option<PathId>, handed: Handed },
 }
 
 pub(crate) struct State {
@@ -132,6 +135,7 @@ pub(crate) struct State {
     pub(crate) connects: HashMap<(Index, SocketAddr), u64>,
     pub(crate) listeners: BTreeMap<u64, Listener>,
     pub(crate) datagrams: Datagrams,
+    pub(crate) unix: UnixSockets,
     /// The sockets that listen, or are bound.
     pub(crate) census: Census,
     pub(crate) known: HashMap<Inode, (Index, Known)>,
@@ -180,6 +184,7 @@ impl State {
             connects: HashMap::new(),
             listeners: BTreeMap::new(),
             datagrams: Datagrams::default(),
+            unix: UnixSockets::default(),
             census,
             known: HashMap::new(),
             next_sweep: FIRST_SWEEP,
@@ -344,8 +349,8 @@ impl State {
     pub(crate) fn know(&mut self, host: Index, inode: Inode, known: Known) {
         if self.known.len() >= self.next_sweep {
             self.known.retain(|_, (_, known)| match known {
-                Known::Stream { handed, .. } => handed.is_open(),
-                Known::Listener(_) | Known::Udp(_) => true,
+                Known::Stream { handed, .. } | Known::UnixStream { handed, .. } => handed.is_open(),
+                Known::Listener(_) | Known::Udp(_) | Known::UnixListener { .. } => true,
             });
             self.next_sweep = FIRST_SWEEP + 2 * self.known.len();
         }

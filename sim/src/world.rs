@@ -4,13 +4,15 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
 use selkie::selector::{Backend, BackendKind, Wrapped};
-use selkie::world::{Instead, Jobs, Taking, World};
+use selkie::world::{Instead, Jobs, Taking, Whose, World};
 
 use crate::backend::Simulated;
 use crate::host::HostShared;
@@ -81,6 +83,7 @@ impl World for HostWorld {
     fn accept_tcp(&self, listener: BorrowedFd<'_>) -> Instead<(TcpStream, SocketAddr)> {
         self.with(listener, |state, known| match known {
             Known::Listener(id) => Some(state.accept(self.host, id)),
+            Known::UnixListener { .. } | Known::UnixStream { .. } => None,
             Known::Stream { .. } | Known::Udp(_) => Some(Err(Errno::INVAL.into())),
         })
     }
@@ -107,6 +110,7 @@ impl World for HostWorld {
                 Known::Stream { local, .. } => local,
                 Known::Listener(id) => state.listeners.get(&id)?.address,
                 Known::Udp(id) => state.datagrams.address(id)?,
+                Known::UnixListener { .. } | Known::UnixStream { .. } => return None,
             }))
         })
     }
@@ -127,6 +131,7 @@ impl World for HostWorld {
             }
             Known::Listener(_) => Some(Err(Errno::NOTCONN.into())),
             Known::Udp(id) => state.datagrams.peer(id).map(Ok),
+            Known::UnixListener { .. } | Known::UnixStream { .. } => None,
         })
     }
 
@@ -180,6 +185,26 @@ impl World for HostWorld {
             let Known::Udp(id) = known else { return None };
             Some(state.receive_datagram(id, buf, taking))
         })
+    }
+
+    fn listen_unix(&self, path: &Path) -> Instead<UnixListener> {
+        Some(self.shared.lock().listen_unix(self.host, path))
+    }
+
+    fn accept_unix(&self, listener: BorrowedFd<'_>) -> Instead<(UnixStream, UnixAddress)> {
+        self.with(listener, |state, known| {
+            let Known::UnixListener { id, .. } = known else { return None };
+            Some(state.accept_unix(self.host, id))
+        })
+    }
+
+    fn connect_unix(&self, path: &Path) -> Instead<UnixStream> {
+        let mut state = self.shared.lock();
+        state.has_path(self.host, path).then(|| state.connect_unix(self.host, path))
+    }
+
+    fn unix_addr(&self, socket: BorrowedFd<'_>, whose: Whose) -> Instead<UnixAddress> {
+        self.with(socket, |state, known| state.unix_addr(known, whose))
     }
 
     fn jobs(&self) -> Jobs {

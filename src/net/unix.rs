@@ -15,8 +15,10 @@ use socket2::{Domain, SockAddr};
 use super::connect::{begin, stream_socket};
 use super::incoming::Incoming;
 use super::tcp::peek;
+use crate::executor::current;
 use crate::io::{Async, NO_SIGNAL};
 use crate::reactor::{Direction, Kind};
+use crate::selector::world::Whose;
 use crate::time::Sleep;
 
 /// How long a datagram waits that a receiver had no room for. A thousand tries a second cost less
@@ -33,7 +35,18 @@ impl Async<UnixListener> {
     /// As [`Async::new`].
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self::new(UnixListener::bind(path)?)?)
+        let reactor = &current::expect().reactor;
+        let listener = reactor.world().and_then(|world| world.listen_unix(path.as_ref()));
+        Ok(Self::new(listener.unwrap_or_else(|| UnixListener::bind(path))?)?)
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.instead(|world, socket| world.unix_addr(socket, Whose::Own))
+            .unwrap_or_else(|| self.io().local_addr())
     }
 
     /// Accepts a connection; returns it and the peer's address, which mostly has no name.
@@ -44,7 +57,7 @@ impl Async<UnixListener> {
     /// # Cancel safety
     /// May be dropped at any time: no accepted connection is lost.
     pub async fn accept(&self) -> io::Result<(Async<UnixStream>, SocketAddr)> {
-        let (stream, peer) = self.operation(Direction::Read, || accept(self.io())).await?;
+        let (stream, peer) = self.operation(Direction::Read, || self.accept_now()).await?;
         Ok((self.accepted(stream)?, peer))
     }
 
@@ -56,16 +69,22 @@ impl Async<UnixListener> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Async<UnixStream>, SocketAddr)>> {
-        self.poll_operation(Direction::Read, cx, || accept(self.io())).map(|accepted| {
+        self.poll_operation(Direction::Read, cx, || self.accept_now()).map(|accepted| {
             let (stream, peer) = accepted?;
             Ok((self.accepted(stream)?, peer))
         })
     }
 
+    /// Accepts in the runtime's world, or else in the system.
+    fn accept_now(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        self.instead(|world, listener| world.accept_unix(listener))
+            .unwrap_or_else(|| accept(self.io()))
+    }
+
     /// In the listener's runtime, whether or not that is the current one, and of its kind, which
     /// need not be that of a stream.
     fn accepted(&self, stream: UnixStream) -> io::Result<Async<UnixStream>> {
-        Ok(Async::fresh(stream, Some(self.kind()), Rc::clone(self.reactor()))?)
+        Ok(Async::fresh(stream, self.kind_of_accepted(), Rc::clone(self.reactor()))?)
     }
 
     /// Accepts one connection after the other, and rests when the process is out of descriptors.
@@ -125,6 +144,10 @@ impl Async<UnixStream> {
     /// # Cancel safety
     /// May be dropped at any time: the socket is closed.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        let reactor = &current::expect().reactor;
+        if let Some(stream) = reactor.world().and_then(|world| world.connect_unix(path.as_ref())) {
+            return Ok(Self::fresh(stream?, None, Rc::clone(reactor))?);
+        }
         let socket = stream_socket(Domain::UNIX)?;
         let begun = begin(socket, Some(Kind::UnixStream), &SockAddr::unix(path)?)?;
         begun.end().await
@@ -159,7 +182,8 @@ impl Async<UnixStream> {
     /// # Errors
     /// As getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io().local_addr()
+        self.instead(|world, socket| world.unix_addr(socket, Whose::Own))
+            .unwrap_or_else(|| self.io().local_addr())
     }
 
     /// The address of the other end.
@@ -167,7 +191,8 @@ impl Async<UnixStream> {
     /// # Errors
     /// As getpeername(2).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io().peer_addr()
+        self.instead(|world, socket| world.unix_addr(socket, Whose::Peers))
+            .unwrap_or_else(|| self.io().peer_addr())
     }
 
     /// Shuts a side of the connection, or both, down.

@@ -68,6 +68,7 @@ impl State {
         let listeners: Vec<u64> = listeners.map(|(id, _)| *id).collect();
         listeners.into_iter().for_each(|id| self.close_listener(id));
         self.datagrams.forget(host);
+        self.unix.forget(host);
         self.each_end(host, |state, connection, side| {
             // What the program has written is sent without a window: nobody waits for room.
             while connection.end(side).inner.is_some()

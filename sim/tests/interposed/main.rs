@@ -83,6 +83,24 @@ fn the_order_of_a_map_is_that_of_the_seed() {
 }
 
 #[test]
+fn a_path_that_was_bound_can_be_removed() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    let mut sim = Sim::new(1);
+    let host = sim.host("host", || async {
+        const PATH: &str = "/proc/selkie.sock";
+        let listener = Async::<UnixListener>::bind(PATH).unwrap();
+        std::fs::remove_file(PATH).unwrap();
+        let gone = Async::<UnixStream>::connect(PATH).await.unwrap_err();
+        assert_eq!(gone.kind(), std::io::ErrorKind::NotFound);
+        assert!(std::fs::remove_file(PATH).is_err());
+        let _other = Async::<UnixListener>::bind(PATH).unwrap();
+        drop(listener);
+        Async::<UnixStream>::connect(PATH).await.unwrap();
+    });
+    assert!(sim.run_until_ended(host, Duration::from_secs(1)));
+}
+
+#[test]
 fn a_stream_of_the_standard_library_knows_its_addresses() {
     let mut sim = Sim::new(1);
     sim.host("server", || async {

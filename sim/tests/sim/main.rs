@@ -10,5 +10,6 @@ mod repeats;
 mod sockets;
 mod stepped;
 mod udp;
+mod unix;
 #[path = "../util/mod.rs"]
 mod util;

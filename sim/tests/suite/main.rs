@@ -20,6 +20,10 @@ use crate::alone::liar;
 
 /// Those that are not simulated, by the beginnings of their names, and why.
 const REAL: &[(&str, &str)] = &[
+    ("cancel::accept_of_a_unix_listener_loses_no_connection", PEER),
+    ("incoming::a_unix_server_out_of_descriptors_recovers_too", PEER),
+    ("unix::a_peer_with_the_longest_path_there_is_is_accepted_too", PEER),
+    ("unix::accept_waits_and_tells_who_came_by_path_abstract_name_or_none", PEER),
     ("cancel::a_connect_that_is_given_up_is_closed", PEER),
     ("connect::a_connection_that_is_answered_late_is_made", PEER),
     ("connect::a_connection_that_is_given_up_leaks_nothing", PEER),
@@ -45,7 +49,7 @@ const REAL: &[(&str, &str)] = &[
 ];
 
 const PEER: &str =
-    "the test itself talks to its source by the standard library, over the real network";
+    "the test itself talks to its source by the standard library, and by the real system";
 const THREADS: &str = "other threads notify it, for which a virtual clock does not wait";
 const TIMER_FD: &str = "a timerfd(2) counts real time";
 const AT_ONCE: &str = "over the real loopback, the answer of ICMP is there when the call returns";

@@ -7,6 +7,8 @@ mod open;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener, UnixStream};
+use std::path::Path;
 use std::time::Instant;
 
 pub use self::installed::{Installed, install};
@@ -134,6 +136,32 @@ pub trait World {
         None
     }
 
+    /// Listens for connections of Unix sockets at a path.
+    ///
+    /// Of those, there is no connecting: what a world hands out may be a socket pair of the kernel.
+    fn listen_unix(&self, path: &Path) -> Instead<UnixListener> {
+        let _ = path;
+        None
+    }
+
+    /// Accepts a Unix connection, or fails with `WouldBlock`. The stream is non-blocking.
+    fn accept_unix(&self, listener: BorrowedFd<'_>) -> Instead<(UnixStream, UnixAddress)> {
+        let _ = listener;
+        None
+    }
+
+    /// Connects to the listener at a path, at once. The stream is non-blocking.
+    fn connect_unix(&self, path: &Path) -> Instead<UnixStream> {
+        let _ = path;
+        None
+    }
+
+    /// The address of a Unix socket, or of its peer.
+    fn unix_addr(&self, socket: BorrowedFd<'_>, whose: Whose) -> Instead<UnixAddress> {
+        let _ = (socket, whose);
+        None
+    }
+
     /// Where the jobs of `unblock` run (feature `unblock`).
     ///
     /// A world whose clock is not the system's does not wait for threads: it says
@@ -148,6 +176,15 @@ pub trait World {
         let _ = (name, port);
         None
     }
+}
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the socket itself.
+    Own,
+    /// The other one.
+    Peers,
 }
 
 /// Where work runs that blocks.
