@@ -73,6 +73,10 @@ pub(crate) struct Origin {
     more: Option<Arc<More>>,
 }
 
+// What `inspect` tells of the memory of a task: all of it but the first two, and `Sleeper::origin`.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Origin>() == 16 + 32);
+
 /// What is kept of a task only if it has a name, its runtime times polls, or there is `tracing`. Shared, so that a poll
 /// that ends its task can be counted.
 pub(crate) struct More {

@@ -1,8 +1,8 @@
 //! What goes on inside: [`tasks`] tells what each task waits for, [`metrics`] what the loop has done.
 //!
 //! A program hangs: which task, and on what? The loop knows who waits for which descriptor, in
-//! which direction, and until when. It is asked when somebody wants to know, and costs nothing
-//! before: a task keeps where and when it was spawned, and that is all.
+//! which direction, and until when. It is asked when somebody wants to know, and costs no time before:
+//! a task keeps where and when it was spawned, and who awaits it, in 40 bytes, and that is all.
 //!
 //! ```
 //! use std::net::TcpListener;
@@ -36,8 +36,8 @@
 //! - [`Builder::slow_poll`](crate::Builder::slow_poll): a hook that is told of each poll that took long.
 //! - The feature `record`: a flight recorder in each runtime, and `recording`, which has what the loop
 //!   did lately, for Perfetto and Chrome to draw. It costs a reading of the processor's counter and
-//!   three records of 16 bytes for each poll that an event leads to: less than one can measure in the
-//!   time of an echo, most of which is the system's.
+//!   three records of 16 bytes for each poll that an event leads to: about a seventh of the crate's own
+//!   work for a message, and next to nothing of the time of an echo, most of which is the system's.
 //! - The feature `tracing`: a span of that crate for each task, which its polls enter, and an event
 //!   for each turn, at the level `trace`, under the targets `selkie::task` and `selkie::turn`.
 //!
