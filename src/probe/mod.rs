@@ -19,7 +19,7 @@ use std::time::Instant;
 #[cfg(feature = "record")]
 pub(crate) use self::record::{Kind, LOOP, OUTSIDE, Record, unpack_duration};
 #[cfg(feature = "record")]
-pub(crate) use self::ring::{Recorded, cut};
+pub(crate) use self::ring::{Named, Recorded, cut};
 pub(crate) use self::span::{Inside, TaskSpan, tell_turn};
 
 use self::ring::{Ring, SHORT};

@@ -23,6 +23,15 @@ const LONGEST_NAME: usize = 256;
 /// Where a task was spawned; the same place is the same reference.
 type Place = &'static Location<'static>;
 
+/// A task with a name, which is known for longer than its [`Kind::Place`] record is kept.
+#[derive(Clone)]
+pub(crate) struct Named {
+    /// Its number.
+    pub(crate) task: u32,
+    pub(crate) place: Place,
+    pub(crate) name: Cow<'static, str>,
+}
+
 /// What the recorder knows of tasks beside its records.
 #[derive(Default)]
 struct Tasks {
@@ -30,7 +39,7 @@ struct Tasks {
     numbers: HashMap<*const Location<'static>, u32>,
     /// The place of the latest spawning: mostly that of the next one, too.
     latest: Option<(Place, u32)>,
-    names: VecDeque<(u32, Cow<'static, str>)>,
+    names: VecDeque<Named>,
 }
 
 pub(super) struct Ring {
@@ -55,7 +64,7 @@ pub(crate) struct Recorded {
     /// By the numbers in [`Kind::Place`] records.
     pub(crate) places: Vec<Place>,
     /// Of the tasks with names, the latest ones.
-    pub(crate) names: Vec<(u32, Cow<'static, str>)>,
+    pub(crate) names: Vec<Named>,
 }
 
 impl Recorded {
@@ -185,11 +194,11 @@ impl Ring {
             if names.len() == NAMES {
                 names.pop_front();
             }
-            let kept = match name {
+            let name = match name {
                 Cow::Borrowed(name) => Cow::Borrowed(cut(name)),
                 Cow::Owned(name) => Cow::Owned(cut(name).to_owned()),
             };
-            names.push_back((short(id), kept));
+            names.push_back(Named { task: short(id), place, name });
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::entry::Entry;
 use crate::executor::{Executor, current};
-use crate::probe::{Kind, Record, Recorded, cut};
+use crate::probe::{Kind, Named, Record, Recorded, cut};
 use crate::runtime::Runtime;
 use crate::task::TaskId;
 
@@ -76,10 +76,9 @@ impl Recording {
                 tasks.insert(TaskId::of(record.a), who);
             }
         }
-        for (id, name) in names {
-            if let Some(who) = tasks.get_mut(&TaskId::of(id)) {
-                who.name = Some(name.into_owned());
-            }
+        for Named { task, place, name } in names {
+            let who = Who { spawned_at: told(place), name: Some(name.into_owned()) };
+            tasks.insert(TaskId::of(task), who);
         }
         // Those that live may have been spawned before the first record.
         executor.each_task(|sight| {

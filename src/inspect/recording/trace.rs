@@ -53,6 +53,14 @@ fn track_of(actor: Actor) -> u64 {
     }
 }
 
+fn is_from_outside(what: What) -> bool {
+    match what {
+        What::Wake { by, .. } | What::Spawn { by, .. } => by == Actor::Outside,
+        What::Arrival { .. } => true,
+        _ => false,
+    }
+}
+
 fn owned((track, name): (u64, &str)) -> (u64, String) {
     (track, name.to_owned())
 }
@@ -171,8 +179,10 @@ impl<W: Write> Writer<'_, W> {
 
     /// Names the tracks that something is on: others are not shown.
     fn names(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let mut tracks =
-            [(LOOP, "loop"), (EVENTS, "events"), (OTHERS, "other code")].map(owned).to_vec();
+        let mut tracks = [(LOOP, "loop"), (EVENTS, "events")].map(owned).to_vec();
+        if entries.iter().any(|entry| is_from_outside(entry.what)) {
+            tracks.push(owned((OTHERS, "other code")));
+        }
         let tasks: BTreeSet<_> = entries.iter().filter_map(|entry| task_of(entry.what)).collect();
         tracks.extend(tasks.into_iter().map(|id| (track(id), self.name(id))));
         self.event('M', LOOP, "process_name", ",\"args\":{\"name\":\"selkie\"}")?;

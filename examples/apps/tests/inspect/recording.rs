@@ -150,6 +150,8 @@ fn who_wakes_whom_is_told_and_where_tasks_come_from() {
 #[test]
 fn a_full_ring_loses_the_oldest_records_and_says_how_many() {
     let runtime = Builder::new().records(1).build().unwrap();
+    let gone = runtime.spawn_named("gone", async {});
+    let (gone, line) = (gone.id(), line!() - 1);
     let quiet = runtime.spawn_named("quiet", pending::<()>());
     for _ in 0..40 {
         runtime.block_on(async {
@@ -164,6 +166,8 @@ fn a_full_ring_loses_the_oldest_records_and_says_how_many() {
     let times: Vec<_> = recording.entries().map(|entry| entry.time).collect();
     assert!(times.is_sorted());
     assert_eq!(recording.name(quiet.id()), Some("quiet"), "it lives, so it is known");
+    assert_eq!(recording.name(gone), Some("gone"), "names are kept for longer than records");
+    assert_eq!(recording.spawned_at(gone), Some(&*format!("{}:{line}", file!())));
 }
 
 #[test]
