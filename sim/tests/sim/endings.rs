@@ -7,10 +7,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use selkie::Async;
 use selkie_sim::{Host, Sim, Wrong, between_runs};
 
-use crate::util::Notes;
+use crate::util::{Notes, echo_server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -172,7 +173,19 @@ fn ends_its_process() {
     let Ok(what) = std::env::var(DOES) else { return };
     let mut sim = Sim::new(1);
     sim.watchdog(2 * SECOND);
-    if what == "exits" {
+    if what == "lacks descriptors" {
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 64, most).unwrap();
+        sim.host("server", echo_server);
+        sim.host("client", || async {
+            let mut all = Vec::new();
+            loop {
+                all.push(Async::<TcpStream>::connect("server:7").await?);
+            }
+            #[expect(unreachable_code)]
+            io::Result::Ok(())
+        });
+    } else if what == "exits" {
         sim.host("hasty", || async {
             if selkie::time::now().elapsed() < SECOND {
                 std::process::exit(0)
@@ -209,6 +222,14 @@ fn a_test_does_not_pass_because_a_host_exits() {
     let (is_success, text) = process_that("exits");
     assert!(!is_success);
     assert!(text.contains("host hasty has ended the process of the test"), "{text}");
+}
+
+#[test]
+fn a_simulation_that_lacks_descriptors_says_so_and_loses_no_connection_silently() {
+    let (is_success, text) = process_that("lacks descriptors");
+    assert!(!is_success);
+    assert!(text.contains("the simulation lacks a descriptor at 0.0"), "{text}");
+    assert!(text.contains("A connection needs four"), "{text}");
 }
 
 #[test]
