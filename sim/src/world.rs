@@ -237,6 +237,17 @@ impl HostWorld {
             return Ok(bell.map(|bell| (bell, known)));
         }
         let name = &state.hosts[self.host].name;
+        let owner = Inode::of(fd).ok().and_then(|inode| state.known.get(&inode)).map(|it| it.0);
+        if let Some(owner) = owner {
+            let owner = &state.hosts[owner].name;
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{fd:?} is a socket of the simulated host {owner}, and no machine has another \
+                     one's descriptors; connect to it from {name}"
+                ),
+            ));
+        }
         match foreign(fd.as_fd()) {
             None => Ok(None),
             Some(crate::socket::Foreign::Network(_)) if state.allows_network => Ok(None),

@@ -54,6 +54,35 @@ fn a_socket_of_the_real_network_is_refused_on_a_host() {
 }
 
 #[test]
+fn a_descriptor_of_another_host_is_refused() {
+    use std::sync::Mutex;
+    let (mut sim, notes) = (Sim::new(1), Notes::default());
+    let passed: Arc<Mutex<Option<TcpStream>>> = Arc::default();
+    let (from, to, told) = (Arc::clone(&passed), passed, notes.clone());
+    sim.host("one", move || {
+        let from = Arc::clone(&from);
+        async move {
+            let listener = Async::<TcpListener>::bind("0.0.0.0:7")?;
+            let stream = Async::<TcpStream>::connect("127.0.0.1:7").await?;
+            *from.lock().unwrap() = Some(stream.get_ref().try_clone()?);
+            listener.accept().await?;
+            pending::<io::Result<()>>().await
+        }
+    });
+    sim.host("other", move || {
+        let (to, told) = (Arc::clone(&to), told.clone());
+        async move {
+            selkie::sleep(SECOND / 2).await;
+            let stream = to.lock().unwrap().take().unwrap();
+            told.add(Async::try_from(stream).unwrap_err().to_string());
+        }
+    });
+    sim.run_for(SECOND);
+    let told = notes.take().concat();
+    assert!(told.contains("is a socket of the simulated host one"), "{told}");
+}
+
+#[test]
 fn an_address_that_is_not_the_hosts_cannot_be_bound() {
     let told = told_by(|| {
         selkie::block_on(async {

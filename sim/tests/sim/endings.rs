@@ -104,6 +104,26 @@ fn a_program_that_is_killed_with_something_unread_resets_its_peer() {
 }
 
 #[test]
+fn a_program_that_is_killed_while_a_destructor_waits_ends_there() {
+    struct Waits(Notes);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.add("waits");
+            selkie::block_on(selkie::sleep(10 * SECOND));
+            self.0.add("has waited");
+        }
+    }
+    let (mut sim, notes) = (Sim::new(1), Notes::default());
+    let told = notes.clone();
+    let host = sim.host_blocking("host", move || drop(Waits(told.clone())));
+    sim.run_for(SECOND);
+    sim.restart(host);
+    sim.run_for(SECOND);
+    sim.power_off(host);
+    assert_eq!(notes.take(), ["waits", "waits"]);
+}
+
+#[test]
 fn who_waits_to_be_accepted_hears_nothing_of_a_power_off() {
     let (mut sim, notes) = (Sim::new(1), Notes::default());
     let server = sim.host(("server", [10, 0, 0, 1]), || async {

@@ -18,6 +18,20 @@ fn on_host<Fut: Future<Output = ()> + 'static>(main: impl Fn() -> Fut + Send + S
 }
 
 #[test]
+fn a_host_reaches_itself_by_each_of_its_addresses_and_by_its_name() {
+    on_host(|| async {
+        let listener = Async::<TcpListener>::bind("0.0.0.0:80").unwrap();
+        for target in ["127.0.0.1:80", "127.9.9.9:80", "10.0.0.1:80", "0.0.0.0:80", "host:80"] {
+            let mut client = Async::<TcpStream>::connect(target).await.unwrap();
+            let (mut server, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap(), "{target}");
+            client.write_all(b"hello").await.unwrap();
+            server.read_exact(&mut [0; 5]).await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_listener_is_open_as_long_as_a_clone_of_it() {
     on_host(|| async {
         let listener = Async::<TcpListener>::bind("0.0.0.0:80").unwrap();
