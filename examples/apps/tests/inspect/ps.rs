@@ -1,5 +1,6 @@
 //! `selkie-ps`, on a program of its own making.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -112,20 +113,61 @@ fn what_cannot_be_had_is_an_error_in_a_sentence() {
     assert!(!status.success() && err[0].contains("No such file"), "{err:?}");
 }
 
-/// The bytes that a terminal gets, by way of `script`, which has one.
+/// The bytes that a terminal of so many rows gets, by way of `script`, which has one. `None`: there is
+/// no such program.
+fn in_terminal(rows: u32, arguments: &str) -> Option<String> {
+    let program = env!("CARGO_BIN_EXE_selkie-ps");
+    let command = format!("stty rows {rows}; timeout -s INT 2 {program} {arguments}");
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).stdin(std::process::Stdio::null());
+    match script.output() {
+        Ok(out) => Some(String::from_utf8_lossy(&out.stdout).into_owned()),
+        Err(_) => {
+            println!("skipped: there is no script(1)");
+            None
+        }
+    }
+}
+
 #[test]
 fn in_a_terminal_it_draws_in_place_and_leaves_that_as_it_was() {
     let asked = Asked::start();
-    let program = env!("CARGO_BIN_EXE_selkie-ps");
-    let command = format!("timeout -s INT 2 {program} --watch=0.1 {}", asked.path().display());
-    let mut script = Command::new("script");
-    script.args(["-qec", &command, "/dev/null"]).stdin(std::process::Stdio::null());
-    let Ok(out) = script.output() else {
-        println!("skipped: there is no script(1)");
-        return;
-    };
-    let text = String::from_utf8_lossy(&out.stdout);
+    let arguments = format!("--watch=0.1 {}", asked.path().display());
+    let Some(text) = in_terminal(24, &arguments) else { return };
     assert!(text.contains("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H"), "{text:?}");
     assert!(text.contains("sleeper") && text.contains("\x1b[K\r\n"), "{text:?}");
     assert!(text.trim_end().ends_with("\x1b[?7h\x1b[?25h\x1b[?1049l"), "{text:?}");
+}
+
+#[test]
+fn a_table_that_is_longer_than_the_terminal_shows_its_first_lines() {
+    let asked = Asked::start();
+    let arguments = format!("--watch=0.1 {}", asked.path().display());
+    let Some(text) = in_terminal(3, &arguments) else { return };
+    // Summary, titles, the future of `block_on` and the sleeper.
+    let frame = text.split("\x1b[H").nth(1).unwrap();
+    let lines: Vec<_> = frame.split("\x1b[K\r\n").collect();
+    assert_eq!(lines.len(), 3, "{text:?}");
+    assert!(lines[0].starts_with("2 tasks: ") && lines[1].starts_with("TASK"), "{text:?}");
+    assert!(lines[2].starts_with("… and 2 lines"), "{text:?}");
+}
+
+#[test]
+fn an_answer_does_nothing_to_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let answers = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.read_exact(&mut [0; 6]).unwrap();
+        client.write_all(b"\x1b[2Jevil\r\nlines\n").unwrap();
+    });
+    let text = in_terminal(24, &path.display().to_string());
+    let Some(text) = text else {
+        // It still waits.
+        drop(std::os::unix::net::UnixStream::connect(&path));
+        return;
+    };
+    answers.join().unwrap();
+    assert_eq!(text, "\u{fffd}[2Jevil\u{fffd}\r\nlines\r\n");
 }
