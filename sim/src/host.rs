@@ -221,8 +221,8 @@ impl State {
             let (port, may_be_taken) = self.hosts[host].next_port();
             let address = SocketAddr::new(ip, port);
             let has_it = |connection: &Connection| {
-                [Side::Client, Side::Server].map(|side| connection.address(side))
-                    == [address, target]
+                let [own, other] = Side::BOTH.map(|side| connection.address(side));
+                (own.ip().to_canonical(), own.port(), other) == (ip, port, target)
             };
             if !may_be_taken || !self.connections.values().any(|connection| has_it(connection)) {
                 return Ok(address);

@@ -4,7 +4,7 @@
 //! and moves bytes between them.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -201,7 +201,15 @@ impl State {
         }
         let handed = Handed { fd: outer.as_raw_fd(), inode };
         let (id_of_connection, side) = (connection.id, Side::Server);
-        let known = Known::Stream { connection: id_of_connection, side, local: target, handed };
+        let mut local = target;
+        if self.listeners[&id].address.is_ipv6() {
+            // As one that listens for both sees IPv4.
+            let peer = &mut connection.end(Side::Client).address;
+            for address in [&mut local, peer] {
+                address.set_ip(mapped(address.ip()));
+            }
+        }
+        let known = Known::Stream { connection: id_of_connection, side, local, handed };
         self.know(server, inode, known);
         let end = connection.end(Side::Server);
         end.handed = Some(handed);
@@ -318,6 +326,14 @@ impl State {
     /// True if the host takes part: its system answers, whether or not a program runs.
     pub(crate) fn is_up(&self, host: Index) -> bool {
         !self.hosts[host].is_off
+    }
+}
+
+/// An IPv4 address as IPv6 has it.
+fn mapped(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().into(),
+        IpAddr::V6(_) => ip,
     }
 }
 

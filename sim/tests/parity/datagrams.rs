@@ -17,6 +17,7 @@ pub const ALL: &[Conversation] = &[
     conversation!(connected),
     conversation!(connected_by_std),
     conversation!(bound_twice),
+    conversation!(more_than_there_is_room_for),
 ];
 
 fn two() -> (Async<UdpSocket>, Async<UdpSocket>) {
@@ -121,4 +122,25 @@ async fn bound_twice(seen: Seen) {
     seen.call("bind the same", Async::<UdpSocket>::bind(address).map(drop));
     drop(one);
     seen.call("bind it again", Async::<UdpSocket>::bind(address).map(drop));
+}
+
+async fn more_than_there_is_room_for(seen: Seen) {
+    for len in [0, 100, 5_000] {
+        let (one, other) = two();
+        let address = other.local_addr().unwrap();
+        for _ in 0..1_000 {
+            one.send_to(&vec![0; len], address).await.unwrap();
+        }
+        settle().await;
+        let mut count = 0;
+        let receive = async {
+            while other.recv_from(&mut [0; 8]).await.is_ok() {
+                count += 1;
+            }
+        };
+        let _ = timeout(Duration::from_millis(20), receive).await;
+        // How much a datagram takes beside its bytes differs a little between kernels.
+        let expected = if len < 1_000 { 200..400 } else { 20..45 };
+        seen.note(&format!("as many as expected of {len} bytes"), expected.contains(&count));
+    }
 }

@@ -19,6 +19,7 @@ pub const ALL: &[Conversation] = &[
     conversation!(listener_is_dropped),
     conversation!(several_addresses),
     conversation!(without_blocking),
+    conversation!(both_families),
 ];
 
 async fn bind_twice(seen: Seen) {
@@ -121,4 +122,26 @@ fn accept_soon(listener: &TcpListener) -> io::Result<(TcpStream, std::net::Socke
     selector.register(listener.try_clone()?, Interest::READ, ())?;
     selector.select(&mut Events::new(), Some(Duration::from_secs(5)))?;
     nonblocking::accept(listener)
+}
+
+/// Rows of IPv6, where the machine has it.
+async fn both_families(seen: Seen) {
+    if std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|list| list.is_empty()) {
+        return;
+    }
+    let [v4, v6] = ["127.0.0.1", "::1"].map(|ip| ip.parse::<std::net::IpAddr>().unwrap());
+    let listener = Async::<TcpListener>::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    seen.call("v6 to one of v4", Async::<TcpStream>::connect((v6, port)).await.map(drop));
+    let any_v6 = std::net::Ipv6Addr::UNSPECIFIED;
+    seen.call("bind v6 beside it", Async::<TcpListener>::bind((any_v6, port)).map(drop));
+    drop(listener);
+    let listener = Async::<TcpListener>::bind((any_v6, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    seen.call("v6 to one of v6", Async::<TcpStream>::connect((v6, port)).await.map(drop));
+    seen.call("v4 to one of v6", Async::<TcpStream>::connect((v4, port)).await.map(drop));
+    let accepted = listener.accept().await.map(|(_, peer)| peer.ip());
+    seen.call("who came by v6", accepted);
+    seen.call("who came by v4", listener.accept().await.map(|(_, peer)| peer.ip()));
+    seen.call("bind v4 beside it", Async::<TcpListener>::bind((v4, port)).map(drop));
 }
