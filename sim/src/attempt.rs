@@ -68,7 +68,11 @@ impl<'t, F: Fn(&mut Sim)> Attempts<'t, F> {
         let package =
             variable("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
         let name = self.program.name.as_deref().unwrap_or_else(|| test_of(type_name::<F>()));
-        format!("cargo test{package} {name}")
+        let release = if cfg!(debug_assertions) { "" } else { " --release" };
+        // The test may be one that is usually left out.
+        let is_asked = |argument: String| argument.ends_with("ignored");
+        let ignored = if env::args().any(is_asked) { " -- --include-ignored" } else { "" };
+        format!("cargo test{release}{package} {name}{ignored}")
     }
 
     fn here(

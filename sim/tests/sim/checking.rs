@@ -37,7 +37,8 @@ fn a_seed_that_fails_is_told_with_what_is_left_of_its_faults() {
     assert!(lines[2].contains("is killed, for") || lines[3].contains("is killed, for"), "{text}");
     assert!(lines[4].starts_with("repeat it: SELKIE_SEED="), "{text}");
     let name = "checking::a_seed_that_fails_is_told_with_what_is_left_of_its_faults";
-    assert!(lines[4].ends_with(&format!("cargo test -p selkie-sim {name}")), "{text}");
+    let release = if cfg!(debug_assertions) { "" } else { " --release" };
+    assert!(lines[4].contains(&format!(" cargo test{release} -p selkie-sim {name}")), "{text}");
     assert_eq!(lines.len(), 5, "{text}");
 }
 
@@ -149,6 +150,8 @@ fn the_line_that_repeats_a_failure_repeats_it_and_writes_its_steps() {
     let variables: Vec<(&str, &str)> =
         line.split(' ').filter_map(|word| word.split_once('=')).collect();
     assert_eq!(variables.len(), 2, "{line}");
+    // Without that, cargo test would leave it out.
+    assert!(line.ends_with(" -- --include-ignored"), "{line}");
     let file = std::env::temp_dir().join(format!("selkie-sim-trace-{}", std::process::id()));
     let trace = ("SELKIE_TRACE", file.to_str().unwrap());
     let again = run_with(&[variables[0], variables[1], trace]);
