@@ -49,11 +49,20 @@ fn told_by(check: impl FnOnce()) -> Option<String> {
     payload.downcast_ref::<String>().cloned()
 }
 
+/// What is told, but for the command of the last line: the page names another test.
+fn assert_on_the_page(told: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../src/guide/simulation.md")).unwrap();
+    let (result, _command) = told.split_once(" cargo test ").unwrap();
+    assert!(page.contains(result), "this is not on the page:\n{told}");
+}
+
 #[test]
 fn the_first_counter_counts_twice_what_was_asked_twice() {
     let told = told_by(|| check(0..100, counts_to_ten)).unwrap();
     println!("{told}");
     assert!(told.contains("left: 11"), "{told}");
+    assert_on_the_page(&told);
 }
 
 #[test]
@@ -61,6 +70,7 @@ fn the_second_counter_dies_of_an_accept_that_fails() {
     let told = told_by(|| check(0..100, |sim| counts_once(sim, second::server))).unwrap();
     println!("{told}");
     assert!(told.contains("host server has failed at"), "{told}");
+    assert_on_the_page(&told);
 }
 
 /// As it is on the page.
