@@ -1,5 +1,6 @@
-//! The crate's own tests of async I/O and of time, each on a simulated host, in virtual time, but for
-//! `REAL` (and for `many_timers`, which is a process of its own). How many, and how much time: `cargo test -p selkie-sim --test suite -- --nocapture`.
+//! The crate's own tests of async I/O and of time, each on a simulated host, in virtual time, but
+//! for `REAL` (and for `many_timers`, which is a process of its own). How many, and how much time:
+//! `cargo test -p selkie-sim --test suite -- --nocapture`.
 #![allow(dead_code, unsafe_code, unexpected_cfgs, unused_imports)]
 
 selkie_sim::interpose!();
