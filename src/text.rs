@@ -1,5 +1,13 @@
 //! Layer 0: text of others, as a terminal may have it.
 
+/// Characters of a task's name that are told.
+const LONGEST_NAME: usize = 60;
+
+/// A task's name, as [`plain`] text.
+pub(crate) fn plain_name(name: &str) -> String {
+    plain(name, LONGEST_NAME)
+}
+
 /// The text in one line of at most `most` characters, without any that a terminal obeys, or that
 /// change the order of the others: those are written as `\u{1b}`.
 pub(crate) fn plain(text: &str, most: usize) -> String {

@@ -54,6 +54,10 @@ impl Listening {
 /// Connections that may wait to be accepted, as for the standard library's listener on Linux.
 const BACKLOG: usize = 4096;
 
+fn hash_of(path: &Path) -> u64 {
+    hash_bytes(path.as_os_str().as_encoded_bytes())
+}
+
 impl UnixSockets {
     fn at(&mut self, host: Index, path: &Path) -> Option<&mut Listening> {
         let id = *self.ids.get(&(host, path.to_owned()))?;
@@ -103,7 +107,7 @@ impl State {
         let listening = Listening { host, path: path_id, queue, bell, handed, watchers: 0 };
         self.unix.listening.insert(id, listening);
         self.know(host, handed.inode, Known::UnixListener { id, path: path_id });
-        let hash = hash_bytes(path.as_os_str().as_encoded_bytes());
+        let hash = hash_of(path);
         self.record(host, Act::Listens, [hash], || path.display().to_string());
         Ok(socket.into())
     }
@@ -134,7 +138,7 @@ impl State {
             listening.queue.push_back((theirs, client));
             listening.bell.ring();
         }
-        let hash = hash_bytes(path.as_os_str().as_encoded_bytes());
+        let hash = hash_of(path);
         self.record(host, Act::Connects, [hash], || format!("to {}", path.display()));
         Ok(ours.into())
     }
@@ -158,7 +162,7 @@ impl State {
         }
         let path = listening.path;
         let path = &self.unix.paths[path];
-        let hash = hash_bytes(path.as_os_str().as_encoded_bytes());
+        let hash = hash_of(path);
         let text = path.display().to_string();
         self.record(host, Act::Accepts, [hash], || format!("at {text}"));
         Ok((stream.into(), SocketAddr::from_pathname("")?))

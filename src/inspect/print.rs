@@ -8,11 +8,10 @@ use super::columns::columns;
 use super::tasks::{TaskInfo, Tasks};
 use super::wait::{Short, Wait};
 use crate::task::{TaskId, TaskState};
-use crate::text::plain;
+use crate::text::{plain, plain_name};
 
-/// Characters of a name, and of something that is waited for, which may have a name of the program's
-/// or of its peer's.
-const LONGEST_NAME: usize = 60;
+/// Characters of something that is waited for, which may have a name of the program's or of its
+/// peer's.
 const LONGEST_WAIT: usize = 200;
 
 /// How much of what a task waits for is told.
@@ -73,7 +72,7 @@ fn cells(task: &TaskInfo, depth: usize) -> Cells {
         task.polls.map_or_else(String::new, |polls| polls.to_string()),
         short(task.in_polls),
         format!("{}:{}", task.spawned_at.file(), task.spawned_at.line()),
-        plain(task.name.as_deref().unwrap_or_default(), LONGEST_NAME),
+        plain_name(task.name.as_deref().unwrap_or_default()),
         waits,
     ]
 }

@@ -7,10 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::executor::{Executor, TaskId};
-use crate::text::plain;
-
-/// Characters of a name that are told.
-const LONGEST_NAME: usize = 60;
+use crate::text::plain_name;
 
 /// A poll that took long, as [`Builder::slow_poll`](crate::Builder::slow_poll) tells of it.
 ///
@@ -57,7 +54,7 @@ impl fmt::Display for SlowPoll {
         let Self { id, name, spawned_at, took, overdue, ready_tasks, ready_sources } = self;
         write!(f, "task {id} ")?;
         if let Some(name) = name {
-            write!(f, "({}) ", plain(name, LONGEST_NAME))?;
+            write!(f, "({}) ", plain_name(name))?;
         }
         let place = format_args!("{}:{}", spawned_at.file(), spawned_at.line());
         write!(f, "of {place} was polled for {took:.1?}; kept waiting: ")?;
